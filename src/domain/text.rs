@@ -1,5 +1,5 @@
-//! How texts are measured, cut and written: lengths in characters, bytes as hexadecimal digits, and the
-//! reason that an operator gives. Which texts are bounded, and what is said of one that is too long, is
+//! How texts are measured, cut and written: lengths in characters, bytes as hexadecimal digits, which characters cannot
+//! be seen, and the reason that an operator gives. Which texts are bounded, and what is said of one that is too long, is
 //! decided where they come in.
 
 /// An operator's reason has at most so many characters.
@@ -16,6 +16,43 @@ pub fn first(text: &str, chars: usize) -> &str {
     text.char_indices()
         .nth(chars)
         .map_or(text, |(end, _)| &text[..end])
+}
+
+/// Format characters (bidi, zero width, tags), by first and last.
+const FORMAT: [(u32, u32); 20] = [
+    (0x00AD, 0x00AD),
+    (0x0600, 0x0605),
+    (0x061C, 0x061C),
+    (0x06DD, 0x06DD),
+    (0x070F, 0x070F),
+    (0x0890, 0x0891),
+    (0x08E2, 0x08E2),
+    (0x180E, 0x180E),
+    (0x200B, 0x200F),
+    (0x202A, 0x202E),
+    (0x2060, 0x2064),
+    (0x2066, 0x206F),
+    (0xFEFF, 0xFEFF),
+    (0xFFF9, 0xFFFB),
+    (0x1_10BD, 0x1_10BD),
+    (0x1_10CD, 0x1_10CD),
+    (0x1_3430, 0x1_343F),
+    (0x1_BCA0, 0x1_BCA3),
+    (0x1_D173, 0x1_D17A),
+    (0xE_0000, 0xE_007F),
+];
+
+/// Whether a character shows nothing of its own, or changes how others are shown.
+pub fn is_unseen(c: char) -> bool {
+    let code = u32::from(c);
+    c.is_control()
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
+        )
+        || FORMAT
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&code))
 }
 
 /// The reason that somebody must give for what they do.
@@ -82,6 +119,13 @@ mod tests {
             [first("äöü", 0), first("äöü", 2), first("äöü", 3), first("", 1)],
             ["", "äö", "äöü", ""]
         );
+    }
+
+    #[test]
+    fn what_shows_nothing_of_its_own_or_changes_how_others_are_shown_is_unseen() {
+        let unseen = "\0\u{1b}\u{7f}\u{9b}\u{ad}\u{61c}\u{115f}\u{200b}\u{200d}\u{2028}\u{202e}\u{2066}\u{feff}\u{e0000}\u{e0041}";
+        assert!(unseen.chars().all(is_unseen));
+        assert!(!"주문-123 é ⟨…⟩ 🙂".chars().any(is_unseen));
     }
 
     #[test]

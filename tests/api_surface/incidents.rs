@@ -6,6 +6,10 @@ use axum::http::{Request, StatusCode};
 use saga_tracker::domain::{Event, SagaStatus};
 use saga_tracker::operations::incidents::Token;
 use serde_json::{Value, json};
+use std::fs::OpenOptions;
+use std::process::Command;
+use std::time::Duration;
+use tower::ServiceExt;
 
 const WEBHOOK: &str = "/api/v1/alerts";
 
@@ -22,7 +26,7 @@ fn alert(fingerprint: &str, labels: &Value) -> Value {
     })
 }
 
-async fn post(surface: &Surface, body: &Value, token: Option<&str>) -> Reply {
+fn sent(body: &Value, token: Option<&str>) -> Request<Body> {
     let mut request = Request::builder()
         .method("POST")
         .uri(WEBHOOK)
@@ -30,9 +34,11 @@ async fn post(surface: &Surface, body: &Value, token: Option<&str>) -> Reply {
     if let Some(token) = token {
         request = request.header("authorization", token);
     }
-    surface
-        .request(request.body(Body::from(body.to_string())).unwrap())
-        .await
+    request.body(Body::from(body.to_string())).unwrap()
+}
+
+async fn post(surface: &Surface, body: &Value, token: Option<&str>) -> Reply {
+    surface.request(sent(body, token)).await
 }
 
 async fn ask(surface: &Surface, path: &str) -> Value {
@@ -114,7 +120,7 @@ async fn what_is_malformed_is_refused_as_a_whole_by_the_name_of_its_field() {
         reply.json()["details"],
         json!([{
             "parameter": "alerts[1].startsAt", "found": "\"soon\"",
-            "accepted": "an instant from 2000 up to 2100, as in 2026-01-31T09:30:00Z",
+            "accepted": "an instant from 2000 up to 5 minutes from now, as in 2026-01-31T09:30:00Z",
         }])
     );
     assert_eq!(
@@ -174,4 +180,66 @@ async fn alerts_that_are_taken_are_nobodys_act() {
         ask(&surface, "/api/v1/audit").await["content"][0]["result"],
         json!("REFUSED")
     );
+}
+
+/// Reading the file waits for somebody who writes it, as one on a volume that does not answer would.
+#[tokio::test]
+async fn a_file_of_the_token_that_does_not_answer_keeps_no_probe_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    std::fs::write(&path, "secret").unwrap();
+    let surface = Surface::trusting(Token::of(&path).unwrap());
+    std::fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+
+    let alerts = call(&json!([alert("a", &json!({}))]));
+    let asked: Vec<_> = (0..8)
+        .map(|_| {
+            let reply = surface
+                .router
+                .clone()
+                .oneshot(sent(&alerts, Some("Bearer secret")));
+            tokio::spawn(async move { reply.await.unwrap().status() })
+        })
+        .collect();
+    // Until all of them have a thread.
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    let probe = surface.get("/actuator/health/liveness");
+    let probe = tokio::time::timeout(Duration::from_secs(5), probe).await;
+
+    let answered = async {
+        while !asked.iter().all(tokio::task::JoinHandle::is_finished) {
+            drop(OpenOptions::new().read(true).write(true).open(&path));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), answered)
+        .await
+        .unwrap();
+    assert_eq!(probe.unwrap().status, StatusCode::OK);
+    for status in asked {
+        assert_eq!(status.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_the_largest_incidents_is_no_more_than_the_page_holds() {
+    let surface = Surface::over(&[]);
+    let text = "\u{1}".repeat(4_000);
+    for number in 0..100 {
+        let mut large = alert(
+            &format!("f{number}"),
+            &json!({"alertname": "Large", "note": "n".repeat(2_000)}),
+        );
+        for at in 0..20 {
+            large["annotations"][format!("n{at}")] = json!(text);
+        }
+        let taken = post(&surface, &call(&json!([large])), None).await;
+        assert_eq!(taken.status, StatusCode::OK, "{taken:?}");
+    }
+    let reply = surface.get("/api/v1/incidents?size=100").await;
+    assert_eq!(reply.json()["incidents"].as_array().unwrap().len(), 100);
+    assert!(reply.body.len() < 2 << 20, "{}", reply.body.len());
 }

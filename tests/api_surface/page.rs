@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use saga_tracker::domain::{Event, MetadataForm, Position, SagaStatus};
-use saga_tracker::server::api::InProcess;
+use saga_tracker::server::api::{InProcess, ServerSettings};
 use saga_tracker::server::page::{Deployment, Page, PageSettings, with_page};
 use saga_tracker::store::layer::Layered;
 use saga_tracker_sdk::contract::{SagaEvent, SagaType};
@@ -435,6 +435,63 @@ async fn a_saga_with_large_metadata_is_shown_in_part_and_the_rest_is_a_call_away
     let compared = shown.get("/ui/compare?a=LARGE&b=OTHER").await;
     assert_eq!(compared.status, StatusCode::OK, "{}", compared.text());
     assert!(compared.body.len() < 1 << 20);
+}
+
+#[tokio::test]
+async fn metadata_that_is_long_where_it_is_made_visible_is_shown_in_part() {
+    let unseen = format!("{{\"a\":\"{}\"}}", "\u{7f}".repeat(10_000));
+    let shown = Shown::over(&with_metadata("UNSEEN", 0, 100, &unseen));
+    let page = shown.get("/ui/saga?id=UNSEEN").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    assert!(page.body.len() < 1 << 20, "{}", page.body.len());
+}
+
+#[tokio::test]
+async fn no_view_waits_for_the_searches_of_others() {
+    let settings = ServerSettings {
+        max_concurrent_scans: 1,
+        ..ServerSettings::default()
+    };
+    let shown = Shown::of(PageSettings::default(), Surface::with(settings, &sagas()));
+    let closed = shown.surface.gate.close();
+    let search = Request::get("/api/v1/purged/none").body(Body::empty()).unwrap();
+    let search = tokio::spawn(shown.router.clone().oneshot(search));
+    while shown.surface.gate.came() == 0 {
+        tokio::task::yield_now().await;
+    }
+    for view in ["/ui/ops/health", "/ui/ops/jobs"] {
+        let page = tokio::time::timeout(Duration::from_secs(10), shown.get(view)).await;
+        assert_eq!(page.unwrap().status, StatusCode::OK, "{view}");
+    }
+    drop(closed);
+    search.await.unwrap().unwrap();
+    let told = async {
+        while !shown
+            .get("/ui/search?orderId=none")
+            .await
+            .text()
+            .contains("ORDER_CREATION")
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
+}
+
+#[tokio::test]
+async fn parts_of_another_sites_page_ask_for_no_view_and_a_link_there_changes_no_settings() {
+    let shown = Shown::over(&sagas());
+    let from = |mode: &'static str| [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", mode)];
+    let image = shown.ask("/ui/ops/audit?verify=1", &from("no-cors")).await;
+    assert_eq!(image.status, StatusCode::FORBIDDEN, "{}", image.text());
+    assert!(image.text().contains("Sec-Fetch-Site"), "{}", image.text());
+    let link = shown.ask("/ui/saga?id=ORD-1", &from("navigate")).await;
+    assert_eq!(link.status, StatusCode::OK);
+    let settings = shown.ask("/ui/settings?lang=ko", &from("navigate")).await;
+    assert_eq!(
+        (settings.status, settings.header("set-cookie")),
+        (StatusCode::SEE_OTHER, "")
+    );
 }
 
 #[tokio::test]

@@ -156,6 +156,7 @@ async fn all_who_watch_are_shown_the_same_frames_second_by_second() {
         (&json!(3), &json!(1))
     );
     let pair = json!({"from": "ORDER_CREATED", "to": "STOCK_RESERVED"});
+    assert_eq!(first.1["flowType"], json!("ORDER_CREATION"));
     let edge = &first.1["edges"][0];
     assert_eq!((&edge["from"], &edge["to"]), (&pair["from"], &pair["to"]));
     let second = one.frame().await;
@@ -213,6 +214,14 @@ async fn neither_overviews_nor_events_take_the_places_of_searches() {
         ..ServerSettings::default()
     };
     let surface = Surface::with(settings, &events());
+    let alert = json!({
+        "status": "firing", "labels": {"saga_type": "ORDER_CREATION"}, "fingerprint": "a",
+        "startsAt": "2026-01-31T09:00:00Z",
+    });
+    let sent = json!({"version": "4", "alerts": vec![alert; 1]}).to_string();
+    let request = Request::post("/api/v1/alerts").header("content-type", "application/json");
+    let taken = surface.request(request.body(Body::from(sent)).unwrap()).await;
+    assert_eq!(taken.status, StatusCode::OK);
     let of_types = |number: usize| format!("/api/v1/overview?type=T{number}");
     assert_eq!(beside_a_search(&surface, of_types).await.1, StatusCode::OK);
     let of_steps = |number: usize| format!("/api/v1/events?after=0@0&step=S{number}");
@@ -220,6 +229,12 @@ async fn neither_overviews_nor_events_take_the_places_of_searches() {
     let same = |_: usize| "/api/v1/overview".to_owned();
     let (statuses, _) = beside_a_search(&surface, same).await;
     assert_eq!(statuses, [StatusCode::OK; 100], "one is computed for all");
+    let overview = ask(&surface, "/api/v1/overview").await;
+    assert_eq!(
+        overview["incidentList"][0]["sagas"],
+        json!(3),
+        "from its snapshot"
+    );
 }
 
 #[tokio::test]

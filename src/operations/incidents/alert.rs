@@ -1,6 +1,7 @@
 //! What Alertmanager's webhook (version 4) sends, and Grafana's, which has more fields: read, bounded, and refused by
 //! the name of the field.
 
+use super::room::{self, Room};
 use crate::domain::Millis;
 use crate::domain::text::{first, is_longer};
 use jiff::Timestamp;
@@ -13,14 +14,20 @@ pub const MAX_ALERTS: usize = 1_000;
 const MAX_PAIRS: usize = 64;
 /// Characters of a name of a label or annotation, and of a fingerprint.
 const MAX_NAME_CHARS: usize = 255;
-/// Characters of a value of a label, of a receiver and of an address.
+/// Characters of a value of a label, and of a receiver.
 const MAX_VALUE_CHARS: usize = 2_000;
+/// Bytes that are kept of a receiver.
+const MAX_RECEIVER_BYTES: usize = 1_000;
+/// Bytes of an address: no browser and no proxy takes much longer ones.
+const MAX_ADDRESS_BYTES: usize = 4_096;
 /// Characters that are kept of an annotation: people write it, and no alert is lost for its length.
 const MAX_ANNOTATION_CHARS: usize = 4_000;
 /// Versions of the webhook: Alertmanager's, and what Grafana calls it.
 const VERSIONS: [&str; 2] = ["4", "1"];
-/// From 2000 up to 2100: what an alert's start may be.
-const STARTS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+/// 2000-01-01: no alert fires since before.
+const FIRST_START: i64 = 946_684_800_000;
+/// So far the clock of a sender may be ahead of ours.
+const MAX_AHEAD_MILLIS: i64 = 5 * 60_000;
 
 /// Something that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,9 +87,33 @@ impl Alerts {
         let receiver = reader.optional_text(sent, "", "receiver", MAX_VALUE_CHARS);
         let alerts = reader.alerts(sent.get("alerts"));
         if reader.faults.is_empty() {
-            Ok(Self { receiver, alerts })
+            let receiver = receiver.map(|name| room::cut(&name, MAX_RECEIVER_BYTES));
+            let alerts = alerts.into_iter();
+            let alerts = alerts.map(|alert| alert.within_bounds(receiver.as_deref()));
+            Ok(Self {
+                alerts: alerts.collect(),
+                receiver,
+            })
         } else {
             Err(reader.faults)
+        }
+    }
+}
+
+impl Alert {
+    /// As much of it as one incident may take: annotations make room for labels.
+    fn within_bounds(self, receiver: Option<&str>) -> Self {
+        let texts = [
+            Some(self.fingerprint.as_str()),
+            receiver,
+            self.generator_url.as_deref(),
+        ];
+        let mut room = Room::beside(texts.into_iter().flatten());
+        let labels = room.take(self.labels);
+        Self {
+            annotations: room.take(self.annotations),
+            labels,
+            ..self
         }
     }
 }
@@ -139,8 +170,8 @@ impl Reader {
         let labels = self.pairs(fields, &place, "labels");
         let annotations = self.pairs(fields, &place, "annotations");
         let (fingerprint, began, resolved) = (fingerprint?, began?, resolved?);
-        // A clock that lags behind ends nothing before it began.
-        let ended = resolved.then(|| end(fields).unwrap_or(self.now).max(began));
+        // Nothing ends later than it is told, nor, where a clock lags behind, before it began.
+        let ended = resolved.then(|| end(fields).unwrap_or(self.now).min(self.now).max(began));
         Some(Alert {
             fingerprint,
             began,
@@ -156,9 +187,10 @@ impl Reader {
 
     fn start(&mut self, fields: &Map<String, Value>, place: &str) -> Option<Millis> {
         let sent = fields.get("startsAt").unwrap_or(&Value::Null);
-        let began = instant(sent).filter(|at| STARTS.contains(&at.0));
+        let latest = self.now.0.saturating_add(MAX_AHEAD_MILLIS);
+        let began = instant(sent).filter(|at| (FIRST_START..=latest).contains(&at.0));
         if began.is_none() {
-            let accepted = "an instant from 2000 up to 2100, as in 2026-01-31T09:30:00Z";
+            let accepted = "an instant from 2000 up to 5 minutes from now, as in 2026-01-31T09:30:00Z";
             self.fault(&format!("{place}startsAt"), sent, accepted);
         }
         began
@@ -249,7 +281,7 @@ impl Reader {
 /// When it ended. While an alert fires, that is the year 1, or when its sender would forget it.
 fn end(fields: &Map<String, Value>) -> Option<Millis> {
     let ended = fields.get("endsAt").and_then(instant)?;
-    STARTS.contains(&ended.0).then_some(ended)
+    (ended.0 >= FIRST_START).then_some(ended)
 }
 
 fn instant(sent: &Value) -> Option<Millis> {
@@ -261,5 +293,5 @@ fn instant(sent: &Value) -> Option<Millis> {
 pub(super) fn web_address(text: &str) -> Option<String> {
     let is_web = text.starts_with("https://") || text.starts_with("http://");
     let is_plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    (is_web && is_plain && !is_longer(text, MAX_VALUE_CHARS)).then(|| text.to_owned())
+    (is_web && is_plain && room::written(text) <= MAX_ADDRESS_BYTES).then(|| text.to_owned())
 }

@@ -8,9 +8,12 @@ use crate::domain::Millis;
 use crate::store::codec::Record;
 use crate::store::records::IncidentRecord;
 use crate::store::{Batch, Durability, Key, Scan, SharedStore, StoreError, Table, keys};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow::Continue;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// Bytes of the texts of all incidents that are kept, at most.
+const MAX_KEPT_BYTES: usize = 16 << 20;
 
 /// When an alert began, and its fingerprint.
 type Place = (Millis, String);
@@ -106,6 +109,7 @@ impl Incidents {
         let _taking = self.inner.taking.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.kept();
         let (mut kept, mut taken) = (Kept::clone(&before), Taken::default());
+        let mut told = BTreeSet::new();
         for alert in &sent.alerts {
             let place = (alert.began, alert.fingerprint.clone());
             let receiver = sent.receiver.as_deref();
@@ -118,31 +122,40 @@ impl Incidents {
             taken.new += usize::from(known.is_none());
             taken.known += usize::from(known.is_some());
             taken.ended += usize::from(!was_over && incident.ended.is_some());
+            told.insert(place.clone());
             kept.insert(place, Arc::new(incident));
         }
-        self.let_go(&mut kept, now);
+        self.let_go(&mut kept, &told, now);
         let batch = difference(&before, &kept);
         if !batch.is_empty() {
-            self.inner.store.write(&batch, Durability::Process)?;
+            self.inner.store.write(&batch, Durability::Power)?;
         }
         *self.inner.kept.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(kept);
         Ok(taken)
     }
 
-    /// What is old goes, then what is too much: what is over before what goes on, the oldest first.
-    fn let_go(&self, kept: &mut Kept, now: Millis) {
+    /// What is old goes, then what is too much: what is over before what goes on, what was told of longest ago first.
+    /// What is told now goes last of all.
+    fn let_go(&self, kept: &mut Kept, told: &BTreeSet<Place>, now: Millis) {
         let settings = &self.inner.settings;
         kept.retain(|_, incident| !incident.is_old(now, settings));
-        let excess = kept.len().saturating_sub(settings.kept);
-        if excess == 0 {
+        let mut bytes: usize = kept.values().map(|incident| incident.bytes()).sum();
+        if kept.len() <= settings.kept && bytes <= MAX_KEPT_BYTES {
             return;
         }
-        let (over, open): (Vec<_>, Vec<_>) = kept
+        let mut in_order: Vec<_> = kept
             .iter()
-            .map(|(place, incident)| (place.clone(), incident.until(now, settings).is_some()))
-            .partition(|(_, is_over)| *is_over);
-        for (place, _) in over.into_iter().chain(open).take(excess) {
-            kept.remove(&place);
+            .map(|(place, incident)| {
+                let goes_on = incident.until(now, settings).is_none();
+                (told.contains(place), goes_on, incident.last_told, place.clone())
+            })
+            .collect();
+        in_order.sort();
+        for (.., place) in in_order {
+            if kept.len() <= settings.kept && bytes <= MAX_KEPT_BYTES {
+                return;
+            }
+            bytes -= kept.remove(&place).map_or(0, |incident| incident.bytes());
         }
     }
 

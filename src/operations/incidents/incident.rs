@@ -7,6 +7,9 @@ use crate::store::records::IncidentRecord;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// For so long a sender may send a message again that was not answered.
+const SENT_AGAIN_MILLIS: i64 = 5 * 60_000;
+
 /// Labels that name a saga's type, its order and the saga itself.
 const TYPE_LABELS: [&str; 2] = ["saga_type", "sagaType"];
 const ORDER_LABELS: [&str; 3] = ["order_id", "orderId", "order"];
@@ -76,12 +79,13 @@ impl Incident {
         }
     }
 
-    /// The same alert, told of again. What is over stays over: an older message may come behind a newer one.
+    /// The same alert, told of again. What is over stays over for a while, for an older message may come behind a newer
+    /// one: it counts, but is not what was told last. What fires still goes on again.
     pub(super) fn told_again(&self, alert: &Alert, receiver: Option<&str>, now: Millis) -> Self {
         let times = self.times.saturating_add(1);
-        if self.ended.is_some() && alert.ended.is_none() {
+        let may_be_older = now.0.saturating_sub(self.last_told.0) <= SENT_AGAIN_MILLIS;
+        if self.ended.is_some() && alert.ended.is_none() && may_be_older {
             return Self {
-                last_told: now,
                 times,
                 ..self.clone()
             };
@@ -91,6 +95,14 @@ impl Incident {
             times,
             ..Self::new(alert, receiver, now)
         }
+    }
+
+    /// Bytes of its texts.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = [&self.receiver, &self.generator_url].into_iter().flatten();
+        let pairs = self.labels.iter().chain(&self.annotations);
+        let of_pairs: usize = pairs.map(|(name, text)| name.len() + text.len()).sum();
+        self.fingerprint.len() + texts.map(String::len).sum::<usize>() + of_pairs
     }
 
     /// What other calls name it by.

@@ -7,6 +7,7 @@
 mod alert;
 mod book;
 mod incident;
+mod room;
 mod settings;
 mod token;
 

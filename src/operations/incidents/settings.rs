@@ -11,7 +11,8 @@ settings! {
         /// reaches the port may send them. It is read again for each call.
         #[option(Path)]
         pub token_file: Option<PathBuf> = None,
-        /// Incidents that are kept, at most; the oldest that are over go first.
+        /// Incidents that are kept, at most, with 16 MiB of texts; those that are over go first, by how long ago they
+        /// were told of.
         #[option(Integer(1, 10_000))]
         pub kept: usize = 1_000,
         /// Days after its end for which an incident is kept.

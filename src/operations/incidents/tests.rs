@@ -374,3 +374,114 @@ fn a_token_counts_as_it_stands_in_its_file_now() {
         "nobody is trusted without a token"
     );
 }
+
+fn names(incidents: &Incidents) -> Vec<String> {
+    let (found, _) = incidents.page(&Asked::default(), (0, 100), NOW);
+    found
+        .iter()
+        .map(|told| told.incident.fingerprint.clone())
+        .collect()
+}
+
+#[test]
+fn what_lies_ahead_is_no_start_and_an_end_ahead_is_now() {
+    let read = |began: &str| {
+        let sent = json!({"version": "4", "alerts": [alert("a", began)]});
+        Alerts::read(&fields(sent), NOW)
+    };
+    assert!(read("2026-02-01T00:05:00Z").is_ok(), "clocks differ");
+    for began in ["2026-02-01T00:05:00.001Z", "2099-01-01T00:00:00Z"] {
+        let faults = read(began).unwrap_err();
+        assert_eq!(faults[0].field, "alerts[0].startsAt", "{began}");
+    }
+    let read = sent(&[resolved("a", "2026-01-31T20:00:00Z", "2099-01-01T00:00:00Z")]);
+    assert_eq!(read.alerts[0].ended, Some(NOW));
+}
+
+#[test]
+fn what_is_told_now_is_kept_and_what_was_told_of_longest_ago_goes() {
+    let settings = IncidentSettings {
+        kept: 1,
+        ..IncidentSettings::default()
+    };
+    let incidents = open(&store(), settings);
+    let mut ahead = sent(&[alert("ahead", "2026-01-31T20:00:00Z")]);
+    ahead.alerts[0].began = Millis(4_070_908_800_000);
+    incidents.take(&ahead, NOW).unwrap();
+    incidents
+        .take(&sent(&[alert("now", "2026-01-31T20:00:00Z")]), NOW)
+        .unwrap();
+    assert_eq!(names(&incidents), ["now"]);
+    // Over before it was told of, and the other one goes on.
+    let over = sent(&[resolved("over", "2026-01-31T10:00:00Z", "2026-01-31T11:00:00Z")]);
+    incidents.take(&over, NOW).unwrap();
+    assert_eq!(names(&incidents), ["over"]);
+}
+
+#[test]
+fn an_alert_is_bounded_in_bytes_and_so_are_all_together() {
+    let mut large = alert("a", "2026-01-31T20:00:00Z");
+    for number in 0..60 {
+        large["annotations"][format!("n{number}")] = json!("\u{1}".repeat(4_000));
+        large["labels"][format!("l{number}")] = json!("é".repeat(2_000));
+    }
+    large["generatorURL"] = json!(format!("https://g.example/{}", "q".repeat(5_000)));
+    let mut call = fields(json!({"version": "4", "alerts": [large]}));
+    call.insert("receiver".to_owned(), json!("r".repeat(2_000)));
+    let read = Alerts::read(&call, NOW).unwrap();
+    let alert = &read.alerts[0];
+    let json = serde_json::to_string(&(&read.receiver, &alert.labels, &alert.annotations)).unwrap();
+    assert!(json.len() <= 16 << 10, "{}", json.len());
+    assert_eq!(alert.labels["alertname"], "Spike");
+    assert!(alert.labels["…"].ends_with("more") && alert.annotations["…"].ends_with("more"));
+    assert_eq!(alert.generator_url, None);
+
+    let settings = IncidentSettings {
+        kept: 10_000,
+        ..IncidentSettings::default()
+    };
+    let incidents = open(&store(), settings);
+    let of = |number: i64| Alert {
+        fingerprint: number.to_string(),
+        began: NOW,
+        ..read.alerts[0].clone()
+    };
+    let bytes = Incident::new(&of(1), None, NOW).bytes();
+    let most = (16 << 20) / bytes;
+    let alerts = (0..=i64::try_from(most).unwrap()).map(of).collect();
+    let receiver = None;
+    incidents.take(&Alerts { receiver, alerts }, NOW).unwrap();
+    let (_, total) = incidents.page(&Asked::default(), (0, 1), NOW);
+    assert!(
+        (most as u64 - 2..=most as u64).contains(&total),
+        "{total} of {most}"
+    );
+}
+
+#[test]
+fn what_still_fires_long_after_its_end_was_told_goes_on_again() {
+    let incidents = open(&store(), IncidentSettings::default());
+    let firing = sent(&[alert("a", "2026-01-31T20:00:00Z")]);
+    let over = sent(&[resolved("a", "2026-01-31T20:00:00Z", "2026-01-31T21:00:00Z")]);
+    let open_after = |alerts: &Alerts, millis: i64| {
+        let now = Millis(NOW.0 + millis);
+        incidents.take(alerts, now).unwrap();
+        incidents.open_at(now).len()
+    };
+    assert_eq!(open_after(&firing, 0), 1);
+    assert_eq!(open_after(&over, 0), 0);
+    for late in [1_000, 299_000, 300_000] {
+        assert_eq!(open_after(&firing, late), 0, "a message that came late");
+    }
+    assert_eq!(open_after(&firing, 300_001), 1);
+}
+
+#[test]
+fn what_was_taken_survives_a_loss_of_power() {
+    let memory = Arc::new(MemoryStore::new());
+    let incidents = open(&(memory.clone() as SharedStore), IncidentSettings::default());
+    incidents
+        .take(&sent(&[alert("a", "2026-01-31T20:00:00Z")]), NOW)
+        .unwrap();
+    assert_eq!(memory.unsynced(), 0);
+}

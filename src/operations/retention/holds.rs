@@ -216,6 +216,18 @@ impl Holds {
         &self.0
     }
 
+    /// Those in force that keep a saga; of one whose state is not known, those that name it.
+    pub fn now_keeping(self, saga: &SagaId, state: Option<&SagaState>) -> Vec<Hold> {
+        let keeps = |hold: &Hold| match state {
+            Some(state) => hold.keeps(saga, state),
+            None => hold.scope == Scope::Saga(saga.clone()),
+        };
+        let holds = self.0.into_iter();
+        holds
+            .filter(|hold| hold.lifted.is_none() && keeps(hold))
+            .collect()
+    }
+
     /// The first hold that keeps a saga from a decision at that offset.
     pub fn keeping(&self, decision: u64, saga: &SagaId, state: &SagaState) -> Option<&Hold> {
         self.0
@@ -295,6 +307,15 @@ mod tests {
             }
             prop_assert_eq!(holds.keeping(1, &saga, &state), None);
             prop_assert_eq!(holds.keeping(9, &saga, &state).map(|hold| hold.id), Some(1));
+            let mut batch = Batch::new();
+            hold(2, Scope::Order(state.order_id.clone()), Some(20)).put(&mut batch);
+            store.write(&batch, Durability::Process).unwrap();
+            let keeping = |state: Option<&SagaState>| -> Vec<u64> {
+                let holds = Holds::read(&*store).unwrap().now_keeping(&saga, state);
+                holds.iter().map(|hold| hold.id).collect()
+            };
+            prop_assert_eq!(keeping(Some(&state)), [1, 3, 4, 5], "but for the one that was lifted");
+            prop_assert_eq!(keeping(None), [1]);
         }
     }
 }

@@ -194,6 +194,15 @@ impl Retention {
         Ok(Holds::read(&*self.inner.parts.store)?.all().to_vec())
     }
 
+    /// Those in force that keep a saga as it stands; of one that was removed, those that name it.
+    ///
+    /// # Errors
+    /// [`RetentionError`].
+    pub fn holds_of(&self, saga: &SagaId) -> Result<Vec<Hold>, RetentionError> {
+        let state = self.inner.query.saga(saga)?.map(|found| found.state);
+        Ok(Holds::read(&*self.inner.parts.store)?.now_keeping(saga, state.as_ref()))
+    }
+
     /// Sets a hold, everywhere. Blocks.
     ///
     /// # Errors

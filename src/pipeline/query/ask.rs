@@ -222,6 +222,15 @@ impl Query {
         overview::overview(&*self.store, &self.topic, &self.in_force.in_force(), request)
     }
 
+    /// How many sagas match each of these filters, from one snapshot. Of an order, of what happened inside of sagas and
+    /// of another moment nothing is counted.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn counts(&self, filters: &[Filter]) -> Result<Vec<u64>, QueryError> {
+        overview::counts(&*self.store, filters)
+    }
+
     /// How things stand now, of each of these types (`None`: of all), from one snapshot.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ const LIVE_FLOW: FlowBounds = FlowBounds {
 const LIVE_MILLIS: i64 = 60_000;
 
 /// What is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OverviewRequest {
     /// Of this type; `None`: of all.
     pub saga_type: Option<SagaType>,
@@ -39,6 +39,9 @@ pub struct OverviewRequest {
     pub period: (Millis, Millis),
     /// The instants between which is told how often each status was entered, in order.
     pub edges: Vec<Millis>,
+    /// Of each of these it is told how many sagas match. Of an order, of what happened inside of sagas and of another
+    /// moment nothing is counted.
+    pub counted: Vec<Filter>,
 }
 
 /// What goes on.
@@ -55,6 +58,8 @@ pub struct Overview {
     pub day_before: Option<RecentFlow>,
     /// The sagas in FAILED, those with the newest last event first.
     pub newest_failed: Vec<SagaView>,
+    /// How many sagas match what was to be counted, in that order.
+    pub counts: Vec<u64>,
     /// What it was read from.
     pub basis: Basis,
 }
@@ -131,8 +136,26 @@ fn of_snapshot(past: &Past<'_>, topic: &str, request: &OverviewRequest) -> Resul
         flow: shown.and_then(|shown| arrived.flow(shown)),
         day_before,
         newest_failed: newest_failed(past, saga_type)?,
+        counts: counts_of(past.trees, &request.counted)?,
         basis: Basis::of(past.cursor.clone(), past.definitions),
     })
+}
+
+/// How many sagas match each of these, from one snapshot.
+pub(super) fn counts(store: &dyn Store, filters: &[Filter]) -> Result<Vec<u64>, QueryError> {
+    let snapshot = store.snapshot();
+    let trees = Trees {
+        store: &*snapshot,
+        generation: reads::active_generation(&*snapshot)?,
+    };
+    counts_of(trees, filters)
+}
+
+fn counts_of(trees: Trees<'_>, filters: &[Filter]) -> Result<Vec<u64>, QueryError> {
+    filters
+        .iter()
+        .map(|filter| by_time::total(trees, filter))
+        .collect()
 }
 
 /// The sagas whose status at the instants, which are in order, only the log can tell; `None` when the past is not

@@ -4,6 +4,7 @@
 //! own, an escape sequence would speak to the terminal, a bidi control would show a line in another order
 //! than it has. All of these are written as escapes. How lines are written out is not decided here.
 
+use crate::domain::text::is_unseen;
 use std::fmt::{self, Write as _};
 use std::io;
 use tracing::field::{Field, Visit};
@@ -11,26 +12,14 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{FormatFields, Writer};
 
-/// Whether a character does something else than showing itself.
-const fn is_harmful(c: char) -> bool {
-    matches!(
-        c,
-        '\0'..='\x1f' | '\x7f'..='\u{9f}'       // control characters
-        | '\u{2028}' | '\u{2029}'               // line and paragraph separators
-        | '\u{61c}' | '\u{200e}' | '\u{200f}'   // direction
-        | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
-        | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' // nothing to be seen
-    )
-}
-
 /// Text without characters that do something, each written as an escape.
 struct Harmless<'w, W>(&'w mut W);
 
 impl<W: fmt::Write> fmt::Write for Harmless<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for part in text.split_inclusive(is_harmful) {
+        for part in text.split_inclusive(is_unseen) {
             match part.char_indices().next_back() {
-                Some((end, last)) if is_harmful(last) => {
+                Some((end, last)) if is_unseen(last) => {
                     self.0.write_str(&part[..end])?;
                     write!(self.0, "{}", last.escape_default())?;
                 }
@@ -119,9 +108,9 @@ impl<W: io::Write> io::Write for JsonLine<W> {
     }
 }
 
-/// Whether JSON lets a harmful character stand as it is.
-const fn is_outside_json(c: char) -> bool {
-    is_harmful(c) && c >= '\x7f'
+/// Whether JSON lets a character stand as it is that does something.
+fn is_outside_json(c: char) -> bool {
+    c >= '\x7f' && is_unseen(c)
 }
 
 /// JSON without characters that drive or confuse a terminal. They stand in strings only, where an escape means the same.
@@ -167,7 +156,7 @@ mod tests {
     }
 
     /// A saga id as somebody might choose it.
-    const FORGED: &str = "s\n2026-01-01T00:00:00Z  INFO audit who=\"kim\"\r\u{1b}[2K\u{9b}2K\u{2028}x\u{202e}gpj\u{2066}\u{e0041}\u{7f}속";
+    const FORGED: &str = "s\n2026-01-01T00:00:00Z  INFO audit who=\"kim\"\r\u{1b}[2K\u{9b}2K\u{2028}x\u{202e}gpj\u{2066}\u{e0041}\u{7f}\u{ad}속";
 
     fn log() {
         let error = io::Error::other(FORGED);
@@ -179,7 +168,7 @@ mod tests {
         let written = kept.text();
         assert!(written.ends_with('\n'), "{written:?}");
         let body = &written[..written.len() - 1];
-        let found: Vec<char> = body.chars().filter(|c| is_harmful(*c) && *c != '\n').collect();
+        let found: Vec<char> = body.chars().filter(|c| is_unseen(*c) && *c != '\n').collect();
         assert!(found.is_empty(), "{found:?} in {written:?}");
         body.split('\n').map(str::to_owned).collect()
     }

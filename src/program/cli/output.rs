@@ -4,6 +4,7 @@
 
 use super::exit::{Exit, Failure, Outcome};
 use super::log_text::escaped_json;
+use crate::domain::text::is_unseen;
 use comfy_table::{ContentArrangement, Table, presets};
 use std::io::{ErrorKind, IsTerminal, Write, stdout};
 
@@ -85,26 +86,20 @@ pub(super) fn fields(rows: impl IntoIterator<Item = (&'static str, String)>) -> 
     )
 }
 
-/// The text with control characters escaped, so that no event can drive the terminal.
+/// The text with what cannot be seen escaped, so that no event can drive the terminal, or show an id as another one.
 pub(super) fn printable(text: &str) -> String {
-    let unprintable = |c: char| c.is_control() || is_invisible(c);
-    if !text.contains(unprintable) {
+    if !text.contains(is_unseen) {
         return text.to_owned();
     }
     text.chars()
         .map(|c| {
-            if unprintable(c) {
+            if is_unseen(c) {
                 c.escape_default().to_string()
             } else {
                 c.to_string()
             }
         })
         .collect()
-}
-
-/// Characters that reorder or hide what stands beside them.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -125,6 +120,10 @@ mod tests {
     fn text_from_outside_cannot_drive_the_terminal() {
         assert_eq!(printable("a\u{1b}[31mb\n\u{202e}c"), "a\\u{1b}[31mb\\n\\u{202e}c");
         assert_eq!(printable("주문-123 é"), "주문-123 é");
+        assert_eq!(
+            printable("a\u{ad}\u{61c}\u{200d}\u{e0041}b"),
+            "a\\u{ad}\\u{61c}\\u{200d}\\u{e0041}b"
+        );
     }
 
     #[test]

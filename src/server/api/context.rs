@@ -3,6 +3,7 @@
 use super::body_room::BodyRoom;
 use super::error::{ApiError, Detail, ErrorKind};
 use super::health::Health;
+use super::overview;
 use super::parts::Parts;
 use super::places::Peer;
 use super::request_id::RequestIds;
@@ -18,8 +19,8 @@ use crate::operations::dead_letters::DeadLetterQuery;
 use crate::pipeline::query::{
     BrokenRulesPage, BrokenRulesRequest, Catalogue, Census, DefinitionsInForce, Details, EventsAfter,
     EventsRequest, Filter, Flow, FlowRequest, LateEvents, Ledger, LedgerRequest, LiveFigures, Moment,
-    Overview, OverviewRequest, PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage,
-    SearchRequest, Statistics, StuckPage, StuckRequest, Suggestion, Timeline,
+    OverviewRequest, PurgedView, Query, QueryError, SagaOffset, SagaView, SearchPage, SearchRequest,
+    Statistics, StuckPage, StuckRequest, Suggestion, Timeline,
 };
 use crate::server::metrics::{Asked, Metrics};
 use crate::store::StoreError;
@@ -43,7 +44,7 @@ struct Inner {
     shares: Shares,
     viewers: Viewers,
     waiters: Waiters,
-    overviews: SharedAnswers<OverviewKey, (OverviewRequest, Overview)>,
+    overviews: SharedAnswers<OverviewKey, overview::Found>,
     body_room: Arc<BodyRoom>,
     request_ids: RequestIds,
     /// Exports that run.
@@ -165,14 +166,24 @@ impl Context {
             .await
     }
 
+    /// How many sagas match each of these filters, which are of no order; nothing is asked when there are none.
+    pub(super) async fn counts(&self, filters: Vec<Filter>) -> Result<Vec<u64>, ApiError> {
+        if filters.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.scan(Asked::Search, move |query| query.counts(&filters))
+            .await
+    }
+
     /// What goes on, for that peer: what was asked and found within the last second, perhaps by somebody else.
     pub(super) async fn overview(
         &self,
         peer: Option<Peer>,
         request: OverviewRequest,
-    ) -> Result<Arc<(OverviewRequest, Overview)>, ApiError> {
+    ) -> Result<Arc<overview::Found>, ApiError> {
         let key = (request.saga_type.clone(), request.period);
-        let ask = move |query: &Query| query.overview(&request).map(|found| (request, found));
+        let this = self.clone();
+        let ask = move |query: &Query| overview::Found::ask(&this, query, request);
         let computed = self.ask_for(peer, &self.inner.shares.overviews, Asked::Statistics, ask);
         self.inner.overviews.get(key, computed).await
     }

@@ -199,6 +199,7 @@ fn check(request: &Request, route: &RouteContext) -> Result<(), ApiError> {
         headers: request.headers(),
         has_body: !request.body().is_end_stream(),
         is_probe: route.terms.kind == Kind::Probe,
+        is_view: route.terms.kind == Kind::View,
     };
     origin::check(asked, settings)?;
     check_size(request, settings)?;

@@ -61,6 +61,7 @@ pub use error::{ApiError, Detail, ErrorBody, ErrorKind};
 pub use in_process::{Asker, InProcess, InsideAnswer};
 pub use middleware::OwnBody;
 pub use options::{OptionInForce, OptionSource};
+pub use origin::is_cross_site;
 pub use parts::{EndedPart, EndedParts, Parts};
 pub use route::PageRoute;
 pub use routes::{openapi_json, router, router_with};

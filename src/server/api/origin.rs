@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, Method, header};
 use std::net::IpAddr;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// The kinds of body that a form can send.
 const FORM_KINDS: [&str; 3] = [
     "application/x-www-form-urlencoded",
@@ -31,6 +32,8 @@ pub(super) struct Asked<'r> {
     pub(super) has_body: bool,
     /// Whether it asks how the tracker is: whoever asks that by whatever name learns nothing else.
     pub(super) is_probe: bool,
+    /// Whether it asks for a view of the page, which asks much in its turn.
+    pub(super) is_view: bool,
 }
 
 /// Refuses a request that a page of another site may have caused.
@@ -40,7 +43,7 @@ pub(super) fn check(asked: Asked<'_>, settings: &ServerSettings) -> Result<(), A
         check_host(asked.uri_host.or_else(|| text(headers, &header::HOST)), settings)?;
     }
     if matches!(*asked.method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        return Ok(());
+        return check_view(asked);
     }
     check_site(headers, settings)?;
     // `curl -d ''` says that it sends a form. No page of another site gets here.
@@ -92,6 +95,24 @@ fn check_site(headers: &HeaderMap, settings: &ServerSettings) -> Result<(), ApiE
         "{found}, accepted: this tracker's own pages, and clients that are not pages of another site; \
          server.allowed_origins takes further origins"
     )))
+}
+
+/// Whether a request is caused by a page of another site, as its browser says.
+pub fn is_cross_site(headers: &HeaderMap) -> bool {
+    text(headers, &FETCH_SITE) == Some("cross-site")
+}
+
+/// A link may lead from another site to a view; an image or a script there may not ask for one unseen.
+fn check_view(asked: Asked<'_>) -> Result<(), ApiError> {
+    let is_followed = text(asked.headers, &FETCH_MODE) == Some("navigate");
+    if asked.is_view && is_cross_site(asked.headers) && !is_followed {
+        return Err(forbidden(
+            "Sec-Fetch-Site: found cross-site, accepted: a view of the page is asked for by who goes to it, not by \
+             parts of another site's page"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn check_kind(headers: &HeaderMap) -> Result<(), ApiError> {

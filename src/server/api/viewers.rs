@@ -8,7 +8,7 @@ use super::places::Peer;
 use super::settings::ServerSettings;
 use crate::domain::SagaType;
 use axum::body::Bytes;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -57,10 +57,13 @@ struct State {
 struct Held {
     peer: Option<Peer>,
     lost: CancellationToken,
+    /// What is watched from it; `None` while nothing is.
+    subject: Option<Subject>,
 }
 
 struct Channel {
-    viewers: HashMap<Option<Peer>, usize>,
+    /// The seats from which it is watched.
+    viewers: BTreeSet<u64>,
     kept: VecDeque<Frame>,
     /// Of what is kept.
     bytes: usize,
@@ -130,6 +133,7 @@ impl Viewers {
         let held = Held {
             peer,
             lost: lost.clone(),
+            subject: None,
         };
         state.seats.insert(number, held);
         Ok(Seat {
@@ -140,30 +144,25 @@ impl Viewers {
         })
     }
 
-    /// Watches a subject from a seat, unless too many others are watched.
+    /// Watches a subject from a seat, unless too many others are watched. When all types are taken, the peer that watches
+    /// the most makes room, by the one that it has watched for longest, as long as it has more than who asks.
     pub(super) fn watch(&self, seat: Seat, subject: Subject) -> Result<Watching, ApiError> {
         let mut state = self.inner.lock();
         let peer = seat.peer;
-        if subject.is_some() {
-            let types = || state.channels.iter().filter(|(subject, _)| subject.is_some());
-            let of_peer = types().filter(|(_, channel)| channel.viewers.contains_key(&peer));
-            let known = state.channels.get(&subject);
-            let is_new_to_peer = known.is_none_or(|channel| !channel.viewers.contains_key(&peer));
-            if known.is_none() && types().count() >= MAX_TYPES {
-                return Err(refused_types(MAX_TYPES, "are watched"));
-            }
-            if peer.is_some() && is_new_to_peer && of_peer.count() >= MAX_TYPES_OF_PEER {
+        if let Some(saga_type) = &subject {
+            let of_peer = state.types_of(peer);
+            let is_new_to_peer = !of_peer.contains(saga_type);
+            if peer.is_some() && is_new_to_peer && of_peer.len() >= MAX_TYPES_OF_PEER {
                 return Err(refused_types(MAX_TYPES_OF_PEER, "are watched from this address"));
             }
+            let is_new = !state.channels.contains_key(&subject);
+            if is_new && state.types() >= MAX_TYPES && !state.make_room_for_type(peer) {
+                return Err(refused_types(MAX_TYPES, "are watched"));
+            }
         }
-        let channel = state.channels.entry(subject.clone()).or_insert_with(|| Channel {
-            viewers: HashMap::new(),
-            kept: VecDeque::new(),
-            bytes: 0,
-            newest: watch::Sender::new(0),
-        });
-        *channel.viewers.entry(peer).or_default() += 1;
-        let newest = channel.newest.subscribe();
+        let Some(newest) = state.watch(seat.number, &subject) else {
+            return Err(refused("another address was given this place"));
+        };
         drop(state);
         Ok(Watching {
             seat,
@@ -226,7 +225,59 @@ impl State {
         true
     }
 
-    /// Gives a seat back, if it is still taken, and tells whoever has it.
+    /// The types that are watched.
+    fn types(&self) -> usize {
+        self.channels.keys().flatten().count()
+    }
+
+    /// Those that a peer watches.
+    fn types_of(&self, peer: Option<Peer>) -> BTreeSet<&SagaType> {
+        let seats = self.seats.values().filter(|held| held.peer == peer);
+        seats.filter_map(|held| held.subject.as_ref()?.as_ref()).collect()
+    }
+
+    /// Ends the type that the peer with the most types has watched for longest, of those that nobody else watches,
+    /// unless who asks would have more of them than it then.
+    fn make_room_for_type(&mut self, peer: Option<Peer>) -> bool {
+        let own = self.types_of(peer).len();
+        let channels = self.channels.iter().filter(|(subject, _)| subject.is_some());
+        // Seats are numbered in their order, so the first one of a channel is the oldest.
+        let candidates = channels.filter_map(|(_, channel)| {
+            let oldest = *channel.viewers.first()?;
+            let of = self.only_peer(channel)?;
+            Some((self.types_of(of).len(), oldest, channel))
+        });
+        let most_first = candidates.max_by_key(|(types, oldest, _)| (*types, std::cmp::Reverse(*oldest)));
+        let Some((_, _, ended)) = most_first.filter(|(types, ..)| *types >= own + 2) else {
+            return false;
+        };
+        for number in ended.viewers.clone() {
+            self.release(number);
+        }
+        true
+    }
+
+    /// The peer of which are all who watch a channel, if it is one.
+    fn only_peer(&self, channel: &Channel) -> Option<Option<Peer>> {
+        let mut peers = channel.viewers.iter().filter_map(|number| self.seats.get(number));
+        let first = peers.next()?.peer;
+        peers.all(|held| held.peer == first).then_some(first)
+    }
+
+    /// Watches a subject from a seat; what tells of its newest frame. None when the seat was given to another.
+    fn watch(&mut self, number: u64, subject: &Subject) -> Option<watch::Receiver<u64>> {
+        self.seats.get_mut(&number)?.subject = Some(subject.clone());
+        let channel = self.channels.entry(subject.clone()).or_insert_with(|| Channel {
+            viewers: BTreeSet::new(),
+            kept: VecDeque::new(),
+            bytes: 0,
+            newest: watch::Sender::new(0),
+        });
+        channel.viewers.insert(number);
+        Some(channel.newest.subscribe())
+    }
+
+    /// Gives a seat back, if it is still taken, and tells whoever has it. What nobody watches then is no longer watched.
     fn release(&mut self, number: u64) {
         let Some(held) = self.seats.remove(&number) else {
             return;
@@ -236,6 +287,13 @@ impl State {
             *of_peer -= 1;
             if *of_peer == 0 {
                 self.by_peer.remove(&held.peer);
+            }
+        }
+        let Some(subject) = held.subject else { return };
+        if let Some(channel) = self.channels.get_mut(&subject) {
+            channel.viewers.remove(&number);
+            if channel.viewers.is_empty() {
+                self.channels.remove(&subject);
             }
         }
     }
@@ -263,7 +321,7 @@ impl Inner {
     }
 }
 
-/// A long-lived connection. Dropping it makes room for another.
+/// A connection that lasts. Dropping it makes room for another, and ends what is watched from it.
 pub(super) struct Seat {
     inner: Arc<Inner>,
     peer: Option<Peer>,
@@ -321,25 +379,8 @@ impl Watching {
     /// Waits for the next frame.
     pub(super) async fn changed(&mut self) {
         if self.newest.changed().await.is_err() {
-            // The channel lives as long as somebody watches it.
+            // The channel lives as long as somebody watches it; whose seat is lost is told so.
             std::future::pending::<()>().await;
-        }
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        let mut state = self.seat.inner.lock();
-        if let Some(channel) = state.channels.get_mut(&self.subject) {
-            if let Some(of_peer) = channel.viewers.get_mut(&self.seat.peer) {
-                *of_peer -= 1;
-                if *of_peer == 0 {
-                    channel.viewers.remove(&self.seat.peer);
-                }
-            }
-            if channel.viewers.is_empty() {
-                state.channels.remove(&self.subject);
-            }
         }
     }
 }

@@ -1,47 +1,11 @@
 //! How the page writes numbers, durations and text that cannot be seen. Modules of the page write them the same way.
 
+use crate::domain::text::is_unseen;
+
 /// Longer text is cut in the middle.
 const MAX_CHARS: usize = 26;
 /// Characters that a cut leaves at either end.
 const END_CHARS: usize = 8;
-
-/// Format characters (bidi, zero width, tags), by first and last.
-const FORMAT: [(u32, u32); 21] = [
-    (0x00AD, 0x00AD),
-    (0x0600, 0x0605),
-    (0x061C, 0x061C),
-    (0x06DD, 0x06DD),
-    (0x070F, 0x070F),
-    (0x0890, 0x0891),
-    (0x08E2, 0x08E2),
-    (0x180E, 0x180E),
-    (0x200B, 0x200F),
-    (0x202A, 0x202E),
-    (0x2060, 0x2064),
-    (0x2066, 0x206F),
-    (0xFEFF, 0xFEFF),
-    (0xFFF9, 0xFFFB),
-    (0x1_10BD, 0x1_10BD),
-    (0x1_10CD, 0x1_10CD),
-    (0x1_3430, 0x1_343F),
-    (0x1_BCA0, 0x1_BCA3),
-    (0x1_D173, 0x1_D17A),
-    (0xE_0001, 0xE_0001),
-    (0xE_0020, 0xE_007F),
-];
-
-/// Whether a character shows nothing of its own, or changes how others are shown.
-pub(super) fn is_unseen(c: char) -> bool {
-    let code = u32::from(c);
-    c.is_control()
-        || matches!(
-            c,
-            '\u{2028}' | '\u{2029}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
-        )
-        || FORMAT
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&code))
-}
 
 /// The text with what cannot be seen as ⟨U+202E⟩.
 pub(super) fn visible(text: &str) -> String {
@@ -54,6 +18,33 @@ pub(super) fn visible(text: &str) -> String {
         }
     }
     seen
+}
+
+/// The beginning of a text, as much of it as takes up to so many bytes in a view, where it is made visible and escaped.
+pub(super) fn beginning(text: &str, bytes: usize) -> &str {
+    let mut left = bytes;
+    let end = text.char_indices().find(|(_, c)| {
+        let takes = bytes_in_a_view(*c);
+        let fits = takes <= left;
+        left = left.saturating_sub(takes);
+        !fits
+    });
+    end.map_or(text, |(end, _)| &text[..end])
+}
+
+/// The same, with a sign where something is left out.
+pub(super) fn up_to(text: &str, bytes: usize) -> String {
+    let shown = beginning(text, bytes);
+    let rest = if shown.len() < text.len() { "…" } else { "" };
+    format!("{shown}{rest}")
+}
+
+fn bytes_in_a_view(c: char) -> usize {
+    match c {
+        '&' | '<' | '>' | '"' | '\'' | '/' => "&quot;".len(),
+        c if is_unseen(c) => "⟨U+E0041⟩".len(),
+        c => c.len_utf8(),
+    }
 }
 
 /// Visible, and cut in the middle when it is long.
@@ -164,6 +155,20 @@ mod tests {
         );
         assert_eq!(cut("ORD-910a2d-000146"), "ORD-910a2d-000146");
         assert_eq!(cut("b2ab9d6a48b937fef0bc8531dcead8a9"), "b2ab9d6a…dcead8a9");
+    }
+
+    #[test]
+    fn a_text_is_cut_by_what_it_takes_in_a_view() {
+        assert_eq!(beginning("abc", 3), "abc");
+        assert_eq!(beginning("aé/b", 8), "a");
+        assert_eq!(beginning("aé/b", 9), "aé/");
+        assert_eq!(up_to("\u{7f}\u{7f}", 20), "\u{7f}…");
+        assert_eq!(up_to("", 0), "");
+        for text in ["\u{7f}\u{202e}\u{e0041}a", "<&>\"'/", "한é"] {
+            let escaped = minijinja::HtmlEscape(&visible(text)).to_string();
+            let bytes: usize = text.chars().map(bytes_in_a_view).sum();
+            assert!(escaped.len() <= bytes, "{escaped}");
+        }
     }
 
     #[test]

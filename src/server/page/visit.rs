@@ -75,6 +75,20 @@ impl Visit {
         }
     }
 
+    /// The same visitor, for calls that this visit does not wait for.
+    pub(super) fn aside(&self) -> Self {
+        Self {
+            page: self.page.clone(),
+            look: self.look.clone(),
+            params: Params::new(),
+            path: self.path.clone(),
+            parts: HashMap::new(),
+            asker: self.asker.clone(),
+            now: self.now.clone(),
+            calls: Mutex::default(),
+        }
+    }
+
     /// The first value of a parameter, if it is given.
     pub(super) fn param(&self, name: &str) -> Option<&str> {
         self.all(name).first().map(String::as_str)
@@ -154,11 +168,17 @@ impl Visit {
         }
     }
 
-    /// Health, whatever it says: DOWN is an answer too.
+    /// Health, whatever it says: DOWN is an answer too, but none that says nothing of it.
+    ///
+    /// # Errors
+    /// Such an answer.
     pub(super) async fn health(&self) -> Result<Value, Failure> {
         const PATH: &str = "/actuator/health";
         let answer = self.page.api().get(&self.asker, PATH).await;
-        self.read(PATH, &answer.body)
+        match self.read(PATH, &answer.body) {
+            Ok(health) if health["status"].is_string() => Ok(health),
+            _ => Err(Failure::of(answer, PATH.to_owned())),
+        }
     }
 
     /// An answer of a call, with what it left out.
@@ -300,8 +320,8 @@ impl Visit {
             "wall": self.param("wall") == Some("1"),
             "now": self.now,
             "version": env!("CARGO_PKG_VERSION"),
-            "health": if facts.is_down { "DOWN" } else { "UP" },
-            "down": facts.down,
+            "health": facts.health.word(),
+            "down": facts.health.down(),
             "rebuild": facts.rebuild,
             "types": facts.types,
             "calls": calls,

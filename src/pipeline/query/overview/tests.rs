@@ -39,8 +39,20 @@ fn an_overview_says_how_things_stand_and_what_failed_last() {
         now,
         period: (Millis(DAY + 10_000), now),
         edges: vec![Millis(DAY - 1), Millis(DAY + 14_999), now],
+        counted: [Failed, Completed]
+            .map(|status| Filter {
+                status: Some(status),
+                from: Some(Millis(0)),
+                ..Filter::default()
+            })
+            .to_vec(),
     };
     let found = query.overview(&request).unwrap();
+    assert_eq!(
+        found.counts,
+        [Failed, Completed].map(|status| found.figures.by_status[&status])
+    );
+    assert_eq!(query.counts(&request.counted).unwrap(), found.counts);
     assert_eq!(found.figures.total(), 30);
     assert_eq!(found.figures.by_status[&Failed], 10);
     assert_eq!(found.figures.failed_last_hour, Some(10));

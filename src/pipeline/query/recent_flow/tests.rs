@@ -117,6 +117,7 @@ fn the_same_traffic_a_day_before_took_as_long() {
         now,
         period: (Millis(now.0 - 60 * SECOND), now),
         edges: Vec::new(),
+        counted: Vec::new(),
     };
     let found = query.overview(&request).unwrap();
     let times = |flow: Option<RecentFlow>| {

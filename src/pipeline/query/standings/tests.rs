@@ -33,6 +33,7 @@ fn overview(events: &[Event], saga_type: Option<&str>, edges: &[i64]) -> Overvie
         now,
         period: (Millis(DAY), now),
         edges: edges.iter().map(|at| Millis(DAY + at)).collect(),
+        counted: Vec::new(),
     };
     query.overview(&request).unwrap()
 }

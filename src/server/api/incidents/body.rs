@@ -1,10 +1,9 @@
 //! An incident in an answer.
 
-use super::super::context::Context;
 use super::super::text::Instant;
 use crate::domain::SagaType;
 use crate::operations::incidents::{Incident, Told};
-use crate::pipeline::query::{Filter, SearchRequest, Sort, SortKey, Window};
+use crate::pipeline::query::Filter;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -93,26 +92,26 @@ fn search_of(told: &Told) -> BTreeMap<&'static str, String> {
     .collect()
 }
 
-/// How many sagas those are; none where there is no such search or it is not answered.
-pub(in crate::server::api) async fn count_sagas(context: &Context, told: &Told) -> Option<u64> {
-    let request = {
-        let named = told.incident.sagas();
-        // Of an order sagas are looked at one by one.
-        let saga_type = named.saga_type.filter(|_| named.order_id.is_none())?;
-        SearchRequest {
-            filter: Filter {
-                saga_type: Some(SagaType::from(saga_type)),
-                status: named.status,
-                from: Some(told.incident.began),
-                to: told.until,
-                ..Filter::default()
-            },
-            sort: Sort {
-                key: SortKey::StartedAt,
-                descending: true,
-            },
-            window: Window::Page { number: 0, size: 1 },
-        }
+/// The filter by which its sagas are counted; none where its labels name none by type.
+pub(in crate::server::api) fn counted(told: &Told) -> Option<Filter> {
+    let named = told.incident.sagas();
+    // Of an order sagas are looked at one by one.
+    let saga_type = named.saga_type.filter(|_| named.order_id.is_none())?;
+    Some(Filter {
+        saga_type: Some(SagaType::from(saga_type)),
+        status: named.status,
+        from: Some(told.incident.began),
+        to: told.until,
+        ..Filter::default()
+    })
+}
+
+/// The incidents, each with how many sagas were counted for it. The counts are of those that are counted, in order.
+pub(in crate::server::api) fn with_counts(told: Vec<Told>, counts: Vec<u64>) -> Vec<(Told, Option<u64>)> {
+    let mut counts = counts.into_iter();
+    let with_count = |told: Told| {
+        let sagas = counted(&told).and_then(|_| counts.next());
+        (told, sagas)
     };
-    context.search(request).await.ok().map(|found| found.total)
+    told.into_iter().map(with_count).collect()
 }

@@ -8,7 +8,7 @@ mod take;
 use super::route::Route;
 use utoipa_axum::routes;
 
-pub(super) use body::count_sagas;
+pub(super) use body::{counted, with_counts};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::of(routes!(list::handle)), Route::of(routes!(take::handle))]

@@ -37,12 +37,13 @@ struct AlertBody {
     status: String,
     /// Up to 64, with names of up to 255 and texts of up to 2000 characters.
     labels: Option<BTreeMap<String, String>>,
-    /// Up to 64; of each text the first 4000 characters are kept.
+    /// Up to 64; of each text the first 4000 characters are kept. Of an alert 16 KiB are kept: annotations make room for
+    /// labels, what is short stays whole, and "…" says where something was cut or left out.
     annotations: Option<BTreeMap<String, String>>,
-    /// Since when it fires, from 2000 up to 2100.
+    /// Since when it fires, from 2000 up to 5 minutes from now.
     #[schema(format = DateTime)]
     starts_at: String,
-    /// Until when it fired; counts once it is resolved.
+    /// Until when it fired; counts once it is resolved. What lies ahead counts as now.
     ends_at: Option<String>,
     /// Names the alert by its labels: with its start, an alert is one incident.
     #[schema(min_length = 1, max_length = 255)]
@@ -80,8 +81,8 @@ impl From<AlertFault> for Detail {
     operation_id = "takeAlerts",
     tag = "incidents",
     description = "Alertmanager's webhook (version 4), or Grafana's. An alert is known by its fingerprint and its start: told \
-                   again it stays one incident, and resolved it is over. All alerts of a call are taken or none. They are \
-                   this replica's own. With incidents.token_file set, Authorization: Bearer with that token.",
+                   again it stays one incident, and resolved it is over, unless it still fires more than 5 minutes later. \
+                   All alerts of a call are taken or none. They are this replica's own. With incidents.token_file set, Authorization: Bearer with that token.",
     request_body = AlertsBody,
     responses(
         (status = 200, body = TakenBody, description = "They are stored."),

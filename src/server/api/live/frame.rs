@@ -51,8 +51,11 @@ pub(super) struct FrameBody {
     dead_letters_open: u64,
     /// Incidents that are open.
     incidents: u64,
-    /// Of the newest events that arrived within the last minute, of the type that is watched or of the one with the
-    /// most of them: which step came next behind which. The busiest first, at most 50, and so many that a frame stays
+    /// The type that `edges` are of: the one that is watched, or of which the most events arrived within the last
+    /// minute; null when none arrived.
+    #[schema(required, example = "ORDER_CREATION")]
+    flow_type: Option<String>,
+    /// Of the newest events of that type that arrived within the last minute: which step came next behind which. The busiest first, at most 50, and so many that a frame stays
     /// below 32 kB.
     edges: Vec<FrameEdgeBody>,
     /// Further pairs of steps.
@@ -91,6 +94,7 @@ impl FrameBody {
             stuck: figures.stuck,
             dead_letters_open: figures.open_letters,
             incidents,
+            flow_type: found.flow.as_ref().map(|flow| flow.saga_type.as_str().to_owned()),
             edges_left_out: (number_of_edges - edges.len()) as u64,
             edges,
         }

@@ -38,7 +38,8 @@ pub(super) struct LiveQuery {
                    and `end` when the tracker shuts down. A client that reads too slowly misses frames; one that comes \
                    back with Last-Event-ID is first sent what it missed of the last minute, as far as it is kept. At \
                    most server.max_live_connections at the same time: when all are taken, the address that has the most \
-                   makes room for others. Beside all sagas at most 16 saga types are watched, 8 of them from one address.",
+                   makes room for others. Beside all sagas at most 16 saga types are watched, 8 of them from one address: when all are taken, the \
+                   address that watches the most makes room for others.",
     params(
         LiveQuery,
         ("Last-Event-ID" = Option<u64>, Header, description = "The id of the last event that the client had."),

@@ -21,6 +21,7 @@ fn asked(
         headers: &headers,
         has_body: true,
         is_probe: false,
+        is_view: false,
     };
     change(&mut asked);
     check(asked, settings).err().map(|error| error.kind())
@@ -163,4 +164,24 @@ fn on_a_loopback_address_only_localhost_addresses_and_configured_names_are_serve
     assert_eq!(probe, None);
     settings.allowed_hosts = Some("*".to_owned());
     assert!(served("evil.example", &settings));
+}
+
+#[test]
+fn views_are_gone_to_and_not_asked_for_by_parts_of_another_sites_page() {
+    let settings = on("0.0.0.0");
+    let view = |site: &str, mode: &str| {
+        let headers = [("sec-fetch-site", site), ("sec-fetch-mode", mode)];
+        asked(&Method::GET, &headers, &settings, |asked| asked.is_view = true)
+    };
+    assert_eq!(view("cross-site", "no-cors"), Some(ErrorKind::Forbidden));
+    assert_eq!(view("cross-site", "cors"), Some(ErrorKind::Forbidden));
+    assert_eq!(view("cross-site", "navigate"), None);
+    assert_eq!(view("same-origin", "cors"), None);
+    assert_eq!(view("none", "navigate"), None);
+    let image = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")];
+    assert_eq!(refused(&Method::GET, &image, &settings), None, "of data");
+    assert_eq!(
+        asked(&Method::GET, &[], &settings, |asked| asked.is_view = true),
+        None
+    );
 }

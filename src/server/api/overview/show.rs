@@ -4,7 +4,7 @@ use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::health::Report;
-use super::super::incidents::count_sagas;
+use super::super::incidents::{counted, with_counts};
 use super::super::params::Params;
 use super::super::sagas::SagaBody;
 use super::super::sagas::filter;
@@ -15,7 +15,7 @@ use super::flow::{RecentFlowBody, WorstStepBody, worst};
 use super::range::Range;
 use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::operations::incidents::Told;
-use crate::pipeline::query::{Figures, Overview, OverviewRequest, Stretch};
+use crate::pipeline::query::{Figures, Overview, OverviewRequest, Query, QueryError, Stretch};
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -255,17 +255,47 @@ impl HealthBody {
     }
 }
 
-/// What an overview tells beside what is in the store.
-struct Beside {
+/// All that an overview tells, found for all who ask the same.
+pub(in crate::server::api) struct Found {
+    request: OverviewRequest,
+    overview: Overview,
     lag: Option<u64>,
     snapshot: Option<Millis>,
     report: Report,
-    /// How many incidents are open, and of the newest how many sagas they are about.
-    incidents: (u64, Vec<(Told, Option<u64>)>),
+    /// How many incidents are open.
+    open_incidents: u64,
+    /// The newest of them, with how many sagas they are about.
+    incidents: Vec<(Told, Option<u64>)>,
+}
+
+impl Found {
+    /// Asks the store, once, and everybody else who has something to tell. Blocks.
+    pub(in crate::server::api) fn ask(
+        context: &Context,
+        query: &Query,
+        mut request: OverviewRequest,
+    ) -> Result<Self, QueryError> {
+        let parts = context.parts();
+        let mut open = parts.incidents.open_at(request.now);
+        let open_incidents = open.len() as u64;
+        open.truncate(LISTED_INCIDENTS);
+        request.counted = open.iter().filter_map(counted).collect();
+        let mut overview = query.overview(&request)?;
+        Ok(Self {
+            request,
+            lag: lag(context),
+            snapshot: parts.snapshots.status().known().last.map(|last| last.at),
+            report: context.health().report(),
+            open_incidents,
+            incidents: with_counts(open, std::mem::take(&mut overview.counts)),
+            overview,
+        })
+    }
 }
 
 impl OverviewBody {
-    fn of(found: Overview, request: &OverviewRequest, range: Range, beside: &Beside) -> Self {
+    fn of(all: &Found, range: Range) -> Self {
+        let (found, request) = (all.overview.clone(), &all.request);
         let (from, to) = request.period;
         let figures = &found.figures;
         let cursor = found.basis.cursor.iter();
@@ -275,7 +305,7 @@ impl OverviewBody {
             range: range.as_str(),
             period: PeriodBody::of(Some(from), Some(to)),
             ledger: SealBody::of(figures),
-            lag: beside.lag,
+            lag: all.lag,
             total: figures.total(),
             by_status: ByStatusBody::of(in_status),
             failed_per_hour: figures.failed_last_hour,
@@ -283,8 +313,8 @@ impl OverviewBody {
             dead_letters: LettersBody {
                 open: figures.open_letters,
             },
-            incidents: beside.incidents.0,
-            snapshot: beside.snapshot.map(|at| SnapshotBody { at: Instant(at) }),
+            incidents: all.open_incidents,
+            snapshot: all.snapshot.map(|at| SnapshotBody { at: Instant(at) }),
             series: found.series.map(|stretches| SeriesBody {
                 every_seconds: range.every_seconds(),
                 points: stretches.iter().map(OverviewPointBody::of).collect(),
@@ -295,8 +325,8 @@ impl OverviewBody {
                 .as_ref()
                 .map_or_else(Vec::new, |flow| worst(flow, found.day_before.as_ref())),
             newest_failed: found.newest_failed.into_iter().map(SagaBody::from).collect(),
-            health: HealthBody::of(&beside.report),
-            incident_list: beside.incidents.1.iter().map(OverviewIncidentBody::of).collect(),
+            health: HealthBody::of(&all.report),
+            incident_list: all.incidents.iter().map(OverviewIncidentBody::of).collect(),
             cursor: cursor
                 .map(|(partition, next)| (partition.to_string(), next))
                 .collect(),
@@ -315,6 +345,7 @@ fn parse(query: Option<&str>, now: Millis) -> Result<(OverviewRequest, Range), A
         now,
         period: range.period(now),
         edges: range.edges(now),
+        counted: Vec::new(),
     };
     Ok((request, range))
 }
@@ -346,35 +377,12 @@ pub(super) async fn handle(
     let now = context.clock().now();
     let (request, range) = parse(query.as_deref(), now)?;
     let shared = context.overview(caller.peer(), request).await?;
-    let (request, found) = &*shared;
-    let asked = context.clone();
-    let incidents = open_incidents(&context, now).await;
-    let beside = context
-        .probe(move || Beside {
-            lag: lag(&asked),
-            snapshot: asked.parts().snapshots.status().known().last.map(|last| last.at),
-            report: asked.health().report(),
-            incidents,
-        })
-        .await?;
-    let mut body = OverviewBody::of(found.clone(), request, range, &beside);
+    let mut body = OverviewBody::of(&shared, range);
     // Text and numbers can always be written.
     let text = |body: &OverviewBody| serde_json::to_vec(body).unwrap_or_default();
     let whole = text(&body);
     body.health.leave_out_measurements();
     Ok(etag::answer(&headers, whole, &text(&body)))
-}
-
-async fn open_incidents(context: &Context, now: Millis) -> (u64, Vec<(Told, Option<u64>)>) {
-    let mut open = context.parts().incidents.open_at(now);
-    let count = open.len() as u64;
-    open.truncate(LISTED_INCIDENTS);
-    let mut listed = Vec::with_capacity(open.len());
-    for told in open {
-        let sagas = count_sagas(context, &told).await;
-        listed.push((told, sagas));
-    }
-    (count, listed)
 }
 
 /// Records at the broker that answers do not show yet; none while nobody knows where the topic ends.

@@ -5,17 +5,21 @@ use super::super::body::{JsonBody, object_or_null};
 use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
+use super::super::params::{Params, parse_text};
 use super::super::saga_fields::Status;
 use super::super::text::{ACCEPTED, Edge, Instant, parse_edge};
 use super::{ReasonBody, ask, checked, invalid};
-use crate::domain::{Millis, SagaStatus};
+use crate::domain::{Millis, SagaId, SagaStatus};
 use crate::operations::retention::body::HoldBody;
 use crate::operations::retention::{Hold, HoldQuery, Lifted, Scope};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+/// No id of a saga is longer.
+const MAX_ID_CHARS: usize = 255;
 
 /// What to keep: exactly one of sagaId, orderId, query.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -175,7 +179,20 @@ impl From<Hold> for OneHoldBody {
     }
 }
 
-/// All holds.
+/// Which holds.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "only what is documented; the parameter is read by itself"
+)]
+pub(super) struct HoldsQuery {
+    /// Those in force that keep this saga as it stands; of one that was removed, those that name it.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 255)]
+    saga_id: Option<String>,
+}
+
+/// Holds.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Holds)]
@@ -183,16 +200,32 @@ pub(super) struct HoldsBody {
     content: Vec<OneHoldBody>,
 }
 
-/// All holds, lifted ones included
+/// All holds, lifted ones included, or those of a saga
 #[utoipa::path(
     get,
     path = "/api/v1/holds",
     operation_id = "getHolds",
     tag = "retention",
-    responses((status = 200, body = HoldsBody, description = "Oldest first."))
+    params(HoldsQuery),
+    responses(
+        (status = 200, body = HoldsBody, description = "Oldest first."),
+        (status = 400, body = ErrorBody, description = "The parameter is not as it must be."),
+    )
 )]
-pub(super) async fn list(State(context): State<Context>) -> Result<Json<HoldsBody>, ApiError> {
-    let holds = ask(&context, |retention| Ok(retention.holds()?)).await?;
+pub(super) async fn list(
+    State(context): State<Context>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<HoldsBody>, ApiError> {
+    let mut params = Params::of(query.as_deref());
+    let saga = params.take(&["sagaId"], "1 to 255 characters", |text| {
+        parse_text(text, MAX_ID_CHARS).map(SagaId::from)
+    });
+    params.finish()?;
+    let holds = ask(&context, move |retention| match saga {
+        Some(saga) => Ok(retention.holds_of(&saga)?),
+        None => Ok(retention.holds()?),
+    })
+    .await?;
     Ok(Json(HoldsBody {
         content: holds.into_iter().map(OneHoldBody::from).collect(),
     }))

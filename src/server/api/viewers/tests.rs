@@ -151,8 +151,26 @@ fn whatever_types_one_peer_watches_others_may_watch_theirs_and_all_of_them() {
         others.iter().filter(|watching| watching.is_ok()).count(),
         MAX_TYPES_OF_PEER
     );
-    assert!(watch(3, name(300)).is_err(), "no more types");
-    assert!(watch(3, name(0)).is_ok(), "one that is watched already");
+    let lost = |all: &[Result<Watching, ApiError>]| -> Vec<usize> {
+        let watching = all.iter().enumerate();
+        watching
+            .filter(|(_, watching)| watching.as_ref().is_ok_and(|of| of.lost().is_cancelled()))
+            .map(|(number, _)| number)
+            .collect()
+    };
+    let shared = watch(3, name(1)).unwrap();
+    let third: Vec<_> = (0..5).map(|number| watch(3, name(300 + number))).collect();
+    let served = third.iter().filter(|watching| watching.is_ok()).count();
+    assert_eq!(served, 4, "no more than the others have then");
+    assert_eq!(
+        (lost(&greedy), lost(&others)),
+        (vec![0, 2], vec![0, 1]),
+        "the oldest that nobody else watches"
+    );
+    assert_eq!(viewers.inner.lock().types(), MAX_TYPES);
+    drop((shared, third));
+    assert!(watch(4, name(101)).is_ok(), "there is room again");
+    assert!(watch(4, name(7)).is_ok(), "one that is watched already");
     for of in 1..4 {
         assert!(watch(of, None).is_ok(), "all types, {of}");
     }

@@ -2,7 +2,8 @@
 
 use super::super::command_line;
 use super::super::failure::Failure;
-use super::super::values::{params, text};
+use super::super::format;
+use super::super::values::{list, params, text};
 use super::super::visit::Visit;
 use crate::server::api::DeadLetterId;
 use axum::response::Response;
@@ -14,6 +15,12 @@ const PATH: &str = "/api/v1/dead-letters/{letterId}";
 /// Bytes that are shown from the beginning, and about the defect when that lies behind.
 const SHOWN: usize = 512;
 const ABOUT: usize = 64;
+/// Bytes of a view that one text of a letter takes: whoever made it may have written anything.
+const TEXT: usize = 4 << 10;
+/// The same of its metadata.
+const METADATA: usize = 64 << 10;
+/// Headers that are shown.
+const HEADERS: usize = 100;
 /// Bytes in a row.
 const ROW: usize = 16;
 /// A value in the registry's wire format begins with a nought and four bytes of schema id.
@@ -25,7 +32,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
     if id.parse::<DeadLetterId>().is_err() {
         return Err(Failure::nowhere());
     }
-    let letter = visit.get(PATH, &[id], &none).await?;
+    let mut letter = visit.get(PATH, &[id], &none).await?;
     visit.show_call(
         PATH,
         &[id],
@@ -37,6 +44,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         .decode(text(&letter["value"]["base64"]))
         .unwrap_or_default();
     let hex = (!letter["value"].is_null()).then(|| hex(&value, defect_at));
+    cut(&mut letter);
     let call = format!("/api/v1/dead-letters/{}", super::super::address::percent(id));
     let data = json!({
         "hex": hex,
@@ -46,6 +54,48 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         "letter": letter,
     });
     visit.show("letters", "letter.html", data).await
+}
+
+/// Leaves of its texts what a view has room for.
+fn cut(letter: &mut Value) {
+    let metadata = letter["decoded"]["metadata"].take();
+    for (_, of) in letter["decoded"].as_object_mut().into_iter().flatten() {
+        cut_text(of, TEXT);
+    }
+    letter["decoded"]["metadata"] = metadata;
+    cut_text(&mut letter["decoded"]["metadata"], METADATA);
+    cut_text(&mut letter["detail"], TEXT);
+    if let Some(detail) = letter.pointer_mut("/decoded/defect/detail") {
+        cut_text(detail, TEXT);
+    }
+    let left_out = list(&letter["headers"]).len().saturating_sub(HEADERS);
+    for header in letter["headers"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .take(HEADERS)
+    {
+        cut_text(&mut header["name"], TEXT);
+        cut_text_of(&mut header["value"]);
+    }
+    if let Some(headers) = letter["headers"].as_array_mut().filter(|_| left_out > 0) {
+        headers.truncate(HEADERS);
+        headers.push(json!({"name": "…", "value": {"text": format!("+{left_out}")}}));
+    }
+    cut_text_of(&mut letter["key"]);
+}
+
+/// The text of bytes that are one.
+fn cut_text_of(bytes: &mut Value) {
+    if bytes["text"].is_string() {
+        cut_text(&mut bytes["text"], TEXT);
+    }
+}
+
+fn cut_text(of: &mut Value, bytes: usize) {
+    if let Value::String(text) = of {
+        *text = format::up_to(text, bytes);
+    }
 }
 
 /// The byte of the value at which decoding stopped; none where no single one is to blame.
@@ -115,6 +165,32 @@ mod tests {
         assert_eq!(defect_at(&json!({"offset": 104})), Some(109));
         assert_eq!(defect_at(&json!({"offset": null})), None);
         assert_eq!(defect_at(&Value::Null), None);
+    }
+
+    #[test]
+    fn of_texts_that_somebody_made_long_a_view_shows_the_beginning() {
+        let long = "\u{7f}".repeat(200_000);
+        let header = json!({"name": long, "value": {"text": long}});
+        let mut letter = json!({
+            "decoded": {"sagaId": long, "step": null, "metadata": long, "defect": {"reason": "r", "detail": long}},
+            "detail": long, "key": {"text": long}, "headers": vec![header; 300], "value": null,
+        });
+        cut(&mut letter);
+        assert_eq!(letter["headers"].as_array().unwrap().len(), HEADERS + 1);
+        assert_eq!(letter["headers"][HEADERS]["value"]["text"], "+200");
+        let mut shown = 0;
+        let mut left = vec![&letter];
+        while let Some(value) = left.pop() {
+            shown += value.as_str().map_or(0, |text| format::visible(text).len());
+            left.extend(value.as_array().into_iter().flatten());
+            left.extend(value.as_object().into_iter().flat_map(|fields| fields.values()));
+        }
+        assert!(shown < 1 << 20, "{shown}");
+        let mut short =
+            json!({"decoded": {"metadata": null, "step": "A"}, "detail": "d", "key": null, "headers": []});
+        let before = short.clone();
+        cut(&mut short);
+        assert_eq!(short, before);
     }
 
     #[test]

@@ -15,12 +15,23 @@ const OVERVIEW: &str = "/api/v1/overview";
 pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
     let range = visit.param("range").unwrap_or(RANGES[0]);
     let overview = overview(&visit, range).await?;
-    if overview["total"] == 0 && visit.param("type").is_none() {
+    if is_empty(&overview) && visit.param("type").is_none() {
         return empty(&visit).await;
     }
     visit
         .show("overview", "overview.html", json!({"overview": overview}))
         .await
+}
+
+/// Whether nothing has come: no saga, no dead letter, no record of any other kind.
+fn is_empty(overview: &Value) -> bool {
+    let consumed = match overview["ledger"]["offsets"].as_u64() {
+        Some(offsets) => offsets > 0,
+        None => overview["cursor"]
+            .as_object()
+            .is_some_and(|cursor| cursor.values().any(|next| int(next) > 0)),
+    };
+    overview["total"] == 0 && overview["deadLetters"]["open"] == 0 && !consumed
 }
 
 /// The one call that tells all of it, at one moment.
@@ -89,5 +100,22 @@ mod tests {
         add_change(&mut steps);
         let changes: Vec<&Value> = list(&steps).iter().map(|step| &step["change"]).collect();
         assert_eq!(changes, [&json!(200), &json!(-10), &Value::Null, &Value::Null]);
+    }
+
+    #[test]
+    fn nothing_has_come_while_no_record_was_consumed() {
+        let overview = |letters: u64, ledger: Value, next: u64| {
+            is_empty(&json!({
+                "total": 0, "deadLetters": {"open": letters}, "ledger": ledger, "cursor": {"0": 0, "1": next},
+            }))
+        };
+        let ledger = |offsets: u64| json!({"offsets": offsets});
+        assert!(overview(0, ledger(0), 0) && overview(0, Value::Null, 0));
+        assert!(!overview(1, ledger(0), 0), "dead letters");
+        assert!(!overview(0, ledger(3), 3) && !overview(0, Value::Null, 3));
+        assert!(
+            overview(0, ledger(0), 3),
+            "what was not there when it began is not missed"
+        );
     }
 }

@@ -2,6 +2,7 @@
 //! this is what is sent.
 
 use super::super::failure::Failure;
+use super::super::format;
 use super::super::values::{int, params, text};
 use super::super::visit::Visit;
 use base64::Engine as _;
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 const LETTER: &str = "/api/v1/dead-letters/{letterId}";
 /// Ids that are shown of those that were named.
 const IDS: usize = 10;
+/// Bytes of a view that a field takes, before and after.
+const FIELD: usize = 4 << 10;
 /// Bytes that are shown from the first that differs.
 const BYTES: usize = 16;
 
@@ -63,7 +66,8 @@ fn rows(redrive: &Value, letters: &[Value], letter: &Value) -> Value {
 }
 
 fn said(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    let whole = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    format::up_to(&whole, FIELD)
 }
 
 /// How two values differ, with the bytes from the first that does.

@@ -16,6 +16,7 @@ const STEPS: &str = "/api/v1/sagas/{sagaId}/steps";
 const HISTORY: &str = "/api/v1/sagas/{sagaId}/history";
 const TIMELINE: &str = "/api/v1/sagas/{sagaId}/timeline";
 const PURGED: &str = "/api/v1/purged/{sagaId}";
+const HOLDS: &str = "/api/v1/holds";
 /// Steps that are shown at once; fewer where they are large.
 const SIZES: [&str; 4] = ["100", "20", "5", "1"];
 /// States that are shown.
@@ -48,7 +49,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
     let of_timeline = with(moment.clone(), "max", EVENTS);
     let archived = visit.given(&["archive"]);
     let is_then = visit.param("asOf").is_some() || visit.param("knownAt").is_some();
-    let (none, ids) = (Params::new(), [id]);
+    let ids = [id];
     let (steps, states, timeline, current, holds) = tokio::join!(
         steps(&visit, id, &of_steps),
         unless_too_much(&visit, HISTORY, &ids, &of_states),
@@ -66,7 +67,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
                 Ok(None)
             }
         },
-        holds(&visit, &none),
+        holds(&visit, id),
     );
     let (timeline, holds) = (timeline?, holds?);
     let current =
@@ -94,7 +95,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         "states": list(&states?["states"]),
         "notReached": not_reached(&timeline),
         "links": links,
-        "holds": list(&holds["content"]).iter().filter(|hold| keeps(hold, &saga)).collect::<Vec<_>>(),
+        "holds": list(&holds["content"]),
         "incidents": incidents(&timeline),
         "topics": visit.topics(),
         "saga": saga,
@@ -125,10 +126,11 @@ async fn purged(visit: &Visit, id: &str, why: Failure) -> Result<Response, Failu
         .await
 }
 
-/// All holds; none where nothing retains.
-async fn holds(visit: &Visit, none: &Params) -> Result<Value, Failure> {
-    match visit.get("/api/v1/holds", &[], none).await {
-        Err(failure) if failure.status() == StatusCode::SERVICE_UNAVAILABLE => Ok(json!({"content": []})),
+/// The holds that keep it; none where nothing retains.
+async fn holds(visit: &Visit, id: &str) -> Result<Value, Failure> {
+    let of_saga = with(Params::new(), "sagaId", id);
+    match unless_too_much(visit, HOLDS, &[], &of_saga).await {
+        Err(failure) if failure.status() == StatusCode::SERVICE_UNAVAILABLE => Ok(Value::Null),
         answer => answer,
     }
 }
@@ -194,29 +196,6 @@ fn incidents(timeline: &Value) -> Vec<Value> {
             })
         })
         .collect()
-}
-
-/// Whether a hold is in force and keeps that saga.
-fn keeps(hold: &Value, saga: &Value) -> bool {
-    if hold["active"] != true {
-        return false;
-    }
-    if !hold["sagaId"].is_null() {
-        return hold["sagaId"] == saga["sagaId"];
-    }
-    if !hold["orderId"].is_null() {
-        return hold["orderId"] == saga["orderId"];
-    }
-    let query = &hold["query"];
-    let same = |field: &str, of: &str| query[field].is_null() || query[field] == saga[of];
-    let started = times::millis(text(&saga["startedAt"]));
-    let from = times::millis(text(&query["fromDate"]));
-    let to = times::millis(text(&query["toDate"]));
-    query.is_object()
-        && same("sagaType", "sagaType")
-        && same("status", "currentStatus")
-        && from.is_none_or(|from| started.is_some_and(|at| at >= from))
-        && to.is_none_or(|to| started.is_some_and(|at| at <= to))
 }
 
 /// The configured links of a saga, or of one of its steps: those of which all is known.
@@ -289,23 +268,5 @@ mod tests {
         assert_eq!(one_of(&LANES, Some("step")), "step");
         assert_eq!(one_of(&LANES, Some("colour")), "service");
         assert_eq!(one_of(&GAPS, None), "cut");
-    }
-
-    #[test]
-    fn a_hold_keeps_what_it_names() {
-        let saga = json!({"sagaId": "A", "orderId": "O", "sagaType": "T", "currentStatus": "FAILED", "startedAt": "2026-01-31T09:30:00Z"});
-        let hold = |of: Value| {
-            let mut hold = json!({"active": true, "sagaId": null, "orderId": null, "query": null});
-            for (name, value) in of.as_object().unwrap() {
-                hold[name] = value.clone();
-            }
-            hold
-        };
-        assert!(keeps(&hold(json!({"sagaId": "A"})), &saga));
-        assert!(!keeps(&hold(json!({"sagaId": "A", "active": false})), &saga));
-        assert!(keeps(&hold(json!({"orderId": "O"})), &saga));
-        let query = |from: &str| json!({"query": {"sagaType": "T", "status": null, "fromDate": from, "toDate": null}});
-        assert!(keeps(&hold(query("2026-01-31T00:00:00Z")), &saga));
-        assert!(!keeps(&hold(query("2026-02-01T00:00:00Z")), &saga));
     }
 }

@@ -1,14 +1,17 @@
-//! How somebody wants to see the page, put into their cookie.
+//! How somebody wants to see the page, put into their cookie. A link on another site chooses nothing for them.
 
 use super::super::failure::Failure;
 use super::super::visit::Visit;
-use axum::http::header;
+use crate::server::api::is_cross_site;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
-pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
+pub(in super::super) async fn handle(headers: HeaderMap, visit: Visit) -> Result<Response, Failure> {
     let base = visit.page.base().to_owned();
     let mut response = visit.go(&back(visit.param("back"), &base));
-    if let Some(cookie) = visit.look.cookie(&base) {
+    if let Some(cookie) = visit.look.cookie(&base)
+        && !is_cross_site(&headers)
+    {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)

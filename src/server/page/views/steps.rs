@@ -2,6 +2,7 @@
 //! and what is nested deep could not be read.
 
 use super::super::failure::Failure;
+use super::super::format;
 use super::super::times;
 use super::super::values::{int, list, text};
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Bytes of metadata that a row shows; the rest is a link away.
+/// Bytes of a view that a row's metadata takes; the rest of it is a link away.
 const SHOWN_BYTES: usize = 4 << 10;
 
 /// An answer, before its steps are read.
@@ -37,9 +38,8 @@ struct Metadata {
 
 impl Metadata {
     fn of(whole: &str) -> Self {
-        let end = whole.floor_char_boundary(SHOWN_BYTES);
         Self {
-            text: whole[..end].to_owned(),
+            text: format::beginning(whole, SHOWN_BYTES).to_owned(),
             chars: whole.chars().count(),
         }
     }
@@ -206,7 +206,7 @@ mod tests {
             (&json!(deep), &Value::Null)
         );
         let shown = second["metadata"].as_str().unwrap();
-        assert!(long.starts_with(shown) && shown.len() <= SHOWN_BYTES && shown.len() > SHOWN_BYTES - 4);
+        assert!(long.starts_with(shown) && shown.len() <= SHOWN_BYTES && shown.len() > SHOWN_BYTES - 100);
         assert_eq!(second["metadataChars"], 2_008);
         assert_eq!(second["metadataCall"], "after Some(\"1000.3.7\")");
     }
