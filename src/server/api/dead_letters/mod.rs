@@ -32,9 +32,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::of(routes!(show::handle)),
         Route::of(routes!(discard::handle)).unbounded(),
         Route::of(routes!(redrive::handle)),
-        Route::of(routes!(redrives::list)),
-        Route::of(routes!(redrives::status)),
-        Route::of(routes!(redrives::items)),
+        Route::of(routes!(redrives::list::handle)),
+        Route::of(routes!(redrives::status::handle)),
+        Route::of(routes!(redrives::items::handle)),
         Route::of(routes!(cancel::handle)),
     ]
 }
