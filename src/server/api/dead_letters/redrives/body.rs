@@ -56,12 +56,12 @@ pub(in super::super) struct RedriveBody {
     /// What those that were published came to. Only of a redrive that is asked for by its number.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub(super) outcomes: Option<OutcomesBody>,
+    outcomes: Option<OutcomesBody>,
     /// How many of the dead letters that `chosenBy.named` lists are open now. Only of a redrive that is asked for by its
     /// number.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub(super) named_open: Option<u64>,
+    named_open: Option<u64>,
     /// Dead letters that were left as they are, because the redrive was cancelled before their turn.
     left: u64,
     /// When it was cancelled; null when it was not. It still runs until it is known of every dead letter
@@ -81,7 +81,7 @@ pub(in super::super) struct RedriveBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RedriveOutcomes)]
-pub(super) struct OutcomesBody {
+struct OutcomesBody {
     /// They stand in their sagas' timelines.
     applied: u64,
     /// Events with their ids stood there already.
@@ -161,6 +161,19 @@ impl From<RedriveOutcomes> for OutcomesBody {
 }
 
 impl RedriveBody {
+    /// One by its number: with what its letters came to, and how many of those that were named are open.
+    pub(super) fn asked_for(
+        status: RedriveStatus,
+        outcomes: RedriveOutcomes,
+        named_open: Option<u64>,
+    ) -> Self {
+        Self {
+            outcomes: Some(outcomes.into()),
+            named_open,
+            ..Self::from(status)
+        }
+    }
+
     /// One of many: what was given with the order is told by its size when it is long.
     pub(super) fn listed(status: RedriveStatus) -> Self {
         let mut body = Self::from(status);

@@ -34,11 +34,8 @@ pub(in super::super) async fn handle(
             let letters = redrives.dead_letter_query().until(stop);
             let named = selection::named(&status.chosen_by);
             let open = named.map(|named| letters.open_of(&named)).transpose()?;
-            Ok::<_, StoreError>(Some(RedriveBody {
-                outcomes: Some(outcomes.into()),
-                named_open: open.map(|open| open.len() as u64),
-                ..status.into()
-            }))
+            let open = open.map(|open| open.len() as u64);
+            Ok::<_, StoreError>(Some(RedriveBody::asked_for(status, outcomes, open)))
         })
         .await??;
     found.map(Json).ok_or_else(|| unknown(number))
