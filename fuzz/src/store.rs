@@ -10,6 +10,8 @@ pub mod codec;
 mod dead_letter_records;
 #[path = "../../src/store/error.rs"]
 mod error;
+#[path = "../../src/store/incident_records.rs"]
+mod incident_records;
 #[path = "../../src/store/key.rs"]
 mod key;
 #[path = "../../src/store/keys.rs"]
@@ -18,6 +20,8 @@ pub mod keys;
 mod late_records;
 #[path = "../../src/store/ledger_records.rs"]
 mod ledger_records;
+#[path = "../../src/store/notice_records.rs"]
+mod notice_records;
 #[path = "../../src/store/projection_keys.rs"]
 mod projection_keys;
 #[path = "../../src/store/purged_records.rs"]

@@ -393,7 +393,7 @@ pub fn parse_notice_cursor(sort: &[u8]) -> Result<(u8, u32), KeyError> {
     Ok((source, partition))
 }
 
-/// `notices`: that a target was told of what a source says of a saga.
+/// `notices`: what a target was told of what a source says of a saga.
 pub fn notice_told(key: &mut Key, target: &str, source: u8, saga: &str) {
     notices_told(key, target);
     key.u8(source).text(saga.as_bytes()).end();

@@ -33,6 +33,7 @@ pub mod ledger;
 mod ledger_records;
 mod letter_states;
 pub mod memory;
+mod notice_records;
 pub mod offsets;
 #[cfg(test)]
 pub(crate) mod plain;

@@ -19,6 +19,7 @@ pub use super::dead_letter_records::{
 pub use super::incident_records::IncidentRecord;
 pub use super::late_records::{ContradictedRecord, LateRecord, StoodInRecord};
 pub use super::ledger_records::{OffsetClass, OffsetCountsRecord};
+pub use super::notice_records::LateNoticeRecord;
 pub use super::purged_records::{ArchivedRecord, HoldRecord, HoldScopeRecord, LiftedRecord, PurgedRecord};
 pub use super::state_records::{InstanceRecord, StandingRecord};
 

@@ -6,9 +6,10 @@ use super::codec::Record;
 use super::records::{
     ArchivedRecord, AuditRecord, CensusRecord, ContradictedRecord, CountRecord, DeadLetterMarkRecord,
     DeadLetterRecord, DeadLetterSummaryRecord, DecisionRecord, FeedRecord, GapRecord, HoldRecord,
-    IncidentRecord, InstanceRecord, LateRecord, LogRecord, ManyChangesRecord, MetaRecord, MoveRecord,
-    OffsetCountsRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord,
-    RedriveTallyRecord, StandingRecord, StartedRecord, StoodInRecord, TotalRecord, UpdatedRecord,
+    IncidentRecord, InstanceRecord, LateNoticeRecord, LateRecord, LogRecord, ManyChangesRecord, MetaRecord,
+    MoveRecord, OffsetCountsRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord,
+    RedriveRecord, RedriveTallyRecord, StandingRecord, StartedRecord, StoodInRecord, TotalRecord,
+    UpdatedRecord,
 };
 use InDigest::{No, Part, Whole};
 use Proof::{Fold, Nothing};
@@ -217,7 +218,7 @@ tables! {
             Nothing("who told this replica of which alerts"), [IncidentRecord];
         /// How far webhooks have told what happens, and of which sagas they told. Of this replica only.
         Notices = "notices", Small, No("what this replica told, and whom"),
-            Nothing("what this replica told, and whom"), [TotalRecord];
+            Nothing("what this replica told, and whom"), [TotalRecord, LateNoticeRecord];
     }
     projections {
         /// State per saga.

@@ -95,7 +95,13 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "operations/notices",
-        &["domain", "store", "pipeline/query", "operations/dead_letters"],
+        &[
+            "domain",
+            "store",
+            "pipeline/ingest",
+            "pipeline/query",
+            "operations/dead_letters",
+        ],
     ),
     (
         "operations/retention",

@@ -168,7 +168,7 @@ def told_as_failed(receiver):
 
 
 def failed(world):
-    """Sagas that are FAILED, and those that ever were: what failed and recovered within one millisecond never was."""
+    """Sagas that are FAILED, and those that ever were, be it for less than a millisecond."""
     sagas = world.truth().search()
     return {saga.saga_id for saga in sagas if saga.status == "FAILED"}, {saga.saga_id for saga in sagas if saga.failed_at}
 

@@ -3,12 +3,12 @@
 use super::event::NoticeEvent;
 use crate::domain::{Cut, Millis};
 use crate::store::codec::Record;
-use crate::store::records::TotalRecord;
+use crate::store::records::{LateNoticeRecord, TotalRecord};
 use crate::store::{Batch, Durability, Key, Scan, SharedStore, StoreError, Table, keys};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow::Continue;
 
-/// In the place of a partition: telling of this event has begun.
+/// In the place of a partition: when telling of this event began.
 const BEGUN: u32 = u32::MAX;
 
 /// The rows of one webhook.
@@ -17,92 +17,138 @@ pub(super) struct Cursors {
     pub(super) target: String,
 }
 
+/// What was done about sagas that are late, by saga.
+pub(super) type LateRows = BTreeMap<String, LateNoticeRecord>;
+
+/// How far an event was told.
+pub(super) struct Progress {
+    /// When that began, by our clock. What was known before is not told.
+    pub(super) begun: Millis,
+    /// Up to where it was told.
+    pub(super) cut: Cut,
+}
+
 impl Cursors {
-    /// Up to where it was told; `None` before it began.
-    pub(super) fn cut(&self, event: NoticeEvent) -> Result<Option<Cut>, StoreError> {
-        let (mut cut, mut begun) = (Cut::default(), false);
+    /// How far it was told; `None` before it began.
+    pub(super) fn progress(&self, event: NoticeEvent) -> Result<Option<Progress>, StoreError> {
+        let (mut cut, mut begun) = (Cut::default(), None);
         let mut key = Key::default();
         keys::notice_cursors(&mut key, &self.target);
         Scan::of(Table::Notices, key.partition()).each(&*self.store, |sort, value| {
             let (tag, partition) = keys::parse_notice_cursor(sort)?;
             if tag == event.tag() {
-                let next = u64::try_from(TotalRecord::read(value)?.value).unwrap_or(0);
+                let value = TotalRecord::read(value)?.value;
                 if partition == BEGUN {
-                    begun = true;
+                    begun = Some(Millis(value));
                 } else {
-                    cut.set(partition, next);
+                    cut.set(partition, u64::try_from(value).unwrap_or(0));
                 }
             }
             Ok(Continue(()))
         })?;
-        Ok(begun.then_some(cut))
+        Ok(begun.map(|begun| Progress { begun, cut }))
     }
 
-    /// It is told up to there, in one write.
+    /// It is told from there on, of what becomes known from now on.
+    pub(super) fn begin(&self, event: NoticeEvent, now: Millis, cut: &Cut) -> Result<(), StoreError> {
+        let mut batch = self.moved(event, cut);
+        self.put(&mut batch, event, (BEGUN, now.0));
+        self.write(&batch)
+    }
+
+    /// It is told up to there.
     pub(super) fn move_to(&self, event: NoticeEvent, cut: &Cut) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
-        let mut key = Key::default();
-        for (partition, next) in cut.iter().chain([(BEGUN, 1)]) {
-            keys::notice_cursor(&mut key, &self.target, event.tag(), partition);
-            let value = i64::try_from(next).unwrap_or(i64::MAX);
-            batch.put_with(Table::Notices, &key, |bytes| TotalRecord { value }.write(bytes));
-        }
-        self.store.write(&batch, Durability::Process)
+        self.write(&self.moved(event, cut))
     }
 
-    /// The sagas of which it was told that they are late, and since when they are.
-    pub(super) fn told(&self, event: NoticeEvent) -> Result<BTreeMap<String, Millis>, StoreError> {
-        let mut told = BTreeMap::new();
+    fn moved(&self, event: NoticeEvent, cut: &Cut) -> Batch {
+        let mut batch = Batch::new();
+        for (partition, next) in cut.iter() {
+            let next = i64::try_from(next).unwrap_or(i64::MAX);
+            self.put(&mut batch, event, (partition, next));
+        }
+        batch
+    }
+
+    fn put(&self, batch: &mut Batch, event: NoticeEvent, (partition, value): (u32, i64)) {
+        let mut key = Key::default();
+        keys::notice_cursor(&mut key, &self.target, event.tag(), partition);
+        batch.put_with(Table::Notices, &key, |bytes| TotalRecord { value }.write(bytes));
+    }
+
+    /// The sagas that were seen to be late, and what came of telling it.
+    pub(super) fn late(&self, event: NoticeEvent) -> Result<LateRows, StoreError> {
+        let mut late = LateRows::new();
         let mut key = Key::default();
         keys::notices_told(&mut key, &self.target);
         Scan::of(Table::Notices, key.partition()).each(&*self.store, |sort, value| {
             let (tag, saga) = keys::parse_notice_told(sort)?;
             if tag == event.tag() {
-                told.insert(saga.to_owned(), Millis(TotalRecord::read(value)?.value));
+                late.insert(saga.to_owned(), late_row(value)?);
             }
             Ok(Continue(()))
         })?;
-        Ok(told)
+        Ok(late)
     }
 
-    /// It was told that a saga is late.
-    pub(super) fn put_told(&self, event: NoticeEvent, saga: &str, since: Millis) -> Result<(), StoreError> {
+    /// What came of telling that these are late.
+    pub(super) fn put_late<'s>(
+        &self,
+        event: NoticeEvent,
+        rows: impl IntoIterator<Item = (&'s str, LateNoticeRecord)>,
+    ) -> Result<(), StoreError> {
         let (mut batch, mut key) = (Batch::new(), Key::default());
-        keys::notice_told(&mut key, &self.target, event.tag(), saga);
-        let value = since.0;
-        batch.put_with(Table::Notices, &key, |bytes| TotalRecord { value }.write(bytes));
-        self.store.write(&batch, Durability::Process)
+        for (saga, row) in rows {
+            keys::notice_told(&mut key, &self.target, event.tag(), saga);
+            batch.put_with(Table::Notices, &key, |bytes| row.write(bytes));
+        }
+        self.write(&batch)
     }
 
     /// These are late no more.
-    pub(super) fn forget_told<'s>(
+    pub(super) fn forget_late<'s>(
         &self,
         event: NoticeEvent,
-        sagas: impl Iterator<Item = &'s String>,
+        sagas: impl IntoIterator<Item = &'s String>,
     ) -> Result<(), StoreError> {
         let (mut batch, mut key) = (Batch::new(), Key::default());
         for saga in sagas {
             keys::notice_told(&mut key, &self.target, event.tag(), saga);
             batch.delete(Table::Notices, &key);
         }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.store.write(&batch, Durability::Process)
+        self.write(&batch)
     }
 
     /// It is not told of this event any more: when it is again, it begins with what happens then.
     pub(super) fn forget(&self, event: NoticeEvent) -> Result<(), StoreError> {
-        let told = self.told(event)?;
-        self.forget_told(event, told.keys())?;
-        let Some(cut) = self.cut(event)? else {
+        self.forget_late(event, self.late(event)?.keys())?;
+        let Some(progress) = self.progress(event)? else {
             return Ok(());
         };
         let (mut batch, mut key) = (Batch::new(), Key::default());
-        for (partition, _) in cut.iter().chain([(BEGUN, 1)]) {
+        for (partition, _) in progress.cut.iter().chain([(BEGUN, 0)]) {
             keys::notice_cursor(&mut key, &self.target, event.tag(), partition);
             batch.delete(Table::Notices, &key);
         }
-        self.store.write(&batch, Durability::Process)
+        self.write(&batch)
     }
+
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.store.write(batch, Durability::Process)
+    }
+}
+
+/// Reads what came of telling that a saga is late. Rows of the first layout say since when a saga is late that was told.
+fn late_row(value: &[u8]) -> Result<LateNoticeRecord, StoreError> {
+    if value.first() != Some(&TotalRecord::FORMAT) {
+        return LateNoticeRecord::read(value);
+    }
+    Ok(LateNoticeRecord {
+        first_seen: TotalRecord::read(value)?.value,
+        ordinal: 0,
+        settled: true,
+    })
 }

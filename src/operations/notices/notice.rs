@@ -63,22 +63,36 @@ struct LetterNotice {
 }
 
 impl Notice {
-    /// A saga came into FAILED by this event.
-    pub(super) fn failed(topic: &str, event: &Event, state: &SagaState) -> Self {
-        let saga = SagaNotice::of(event.saga_id.as_str(), state);
-        let about = (event.saga_id.as_str(), event.recorded_at);
-        Self::of(NoticeEvent::SagaFailed, (topic, about), event.arrived_at).with_saga(saga)
+    /// A saga came into FAILED by this event, for so many times. When it did is not part of the id: an earlier event
+    /// that arrives later may turn out to have brought it there.
+    pub(super) fn failed(topic: &str, event: &Event, (state, ordinal): (&SagaState, u32)) -> Self {
+        let about = event.saga_id.as_str();
+        let id = id(NoticeEvent::SagaFailed, (topic, about), &[ordinal.into()]);
+        Self {
+            at: event.recorded_at,
+            saga: Some(SagaNotice::of(about, state)),
+            ..Self::of(NoticeEvent::SagaFailed, (topic, id), event.arrived_at)
+        }
     }
 
-    /// A saga is late.
-    pub(super) fn late(event: NoticeEvent, topic: &str, (saga, stuck): &(SagaView, Stuck)) -> Self {
-        let id = saga.saga_id.as_str();
-        let notice = Self::of(event, (topic, (id, stuck.since)), stuck.since);
-        let awaited = stuck.awaited.clone();
-        notice.with_saga(SagaNotice {
-            awaited,
-            ..SagaNotice::of(id, &saga.state)
-        })
+    /// A saga is late, for so many times, which became known then.
+    pub(super) fn late(
+        event: NoticeEvent,
+        topic: &str,
+        (saga, stuck): (&SagaView, &Stuck),
+        (ordinal, known): (u32, Millis),
+    ) -> Self {
+        let about = saga.saga_id.as_str();
+        let id = id(event, (topic, about), &[ordinal.into(), stuck.since.0]);
+        let saga = SagaNotice {
+            awaited: stuck.awaited.clone(),
+            ..SagaNotice::of(about, &saga.state)
+        };
+        Self {
+            at: stuck.since,
+            saga: Some(saga),
+            ..Self::of(event, (topic, id), known)
+        }
     }
 
     /// A record could not be applied.
@@ -95,30 +109,27 @@ impl Notice {
             saga_type: text(letter.saga_type),
             step: text(letter.step),
         };
-        let about = (letter.topic, (id.as_str(), arrived_at));
+        let id = self::id(
+            NoticeEvent::NewDeadLetter,
+            (letter.topic, id.as_str()),
+            &[arrived_at.0],
+        );
         Self {
             dead_letter: Some(dead_letter),
-            ..Self::of(NoticeEvent::NewDeadLetter, about, arrived_at)
+            ..Self::of(NoticeEvent::NewDeadLetter, (letter.topic, id), arrived_at)
         }
     }
 
-    fn of(event: NoticeEvent, (topic, (about, at)): (&str, (&str, Millis)), known: Millis) -> Self {
+    fn of(event: NoticeEvent, (topic, id): (&str, String), known: Millis) -> Self {
         Self {
             version: VERSION,
-            id: id(event, (topic, about, at)),
+            id,
             event,
-            at,
+            at: known,
             topic: topic.to_owned(),
             saga: None,
             dead_letter: None,
             known,
-        }
-    }
-
-    fn with_saga(self, saga: SagaNotice) -> Self {
-        Self {
-            saga: Some(saga),
-            ..self
         }
     }
 
@@ -146,14 +157,16 @@ impl SagaNotice {
     }
 }
 
-/// Stands for what happened, when, and to what.
-fn id(event: NoticeEvent, (topic, about, at): (&str, &str, Millis)) -> String {
+/// Stands for what happened, to what, and which time. All of it must follow from the topic and the definitions.
+fn id(event: NoticeEvent, (topic, about): (&str, &str), which: &[i64]) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in [event.as_str(), topic, about] {
         hasher.update(&(part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher.update(&at.0.to_be_bytes());
+    for number in which {
+        hasher.update(&number.to_be_bytes());
+    }
     let hash = hasher.finalize();
     format!("ntc_{}", hex(&hash.as_bytes()[..16]))
 }

@@ -1,6 +1,7 @@
 //! Who is told what.
 
 use super::event::NoticeEvent;
+use super::transport;
 use crate::domain::HOUR_MILLIS;
 use crate::settings::settings;
 use std::collections::BTreeSet;
@@ -37,6 +38,12 @@ impl NoticeSettings {
     /// The webhooks.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         listed(self.urls.as_deref().unwrap_or_default())
+    }
+
+    /// A value of `notices.urls` as people may see it: without whatever may be a secret.
+    pub fn shown_urls(urls: &str) -> String {
+        let shown: Vec<String> = listed(urls).map(transport::shown).collect();
+        shown.join(",")
     }
 
     /// What is told.

@@ -1,7 +1,6 @@
 //! How notices are signed: as the Standard Webhooks specification says, HMAC-SHA256 over id, time and body, so that
 //! receivers can check it with a library that they have.
 
-use super::NoticeError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
@@ -20,16 +19,11 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// With the secret of a file that can be read now.
-    pub(super) fn of(path: PathBuf) -> Result<Self, NoticeError> {
+    /// With the secret of a file that can be read now. The error is why it cannot.
+    pub(super) fn of(path: PathBuf) -> Result<Self, String> {
         let signer = Self { path };
-        match signer.secret() {
-            Ok(_) => Ok(signer),
-            Err(why) => Err(NoticeError::Secret {
-                path: signer.path,
-                why,
-            }),
-        }
+        signer.secret()?;
+        Ok(signer)
     }
 
     /// The value of the header `webhook-signature`.
@@ -52,6 +46,7 @@ impl Signer {
             return Err("holds no secret of 1 to 4096 bytes".to_owned());
         }
         match secret.strip_prefix(ENCODED) {
+            Some("") => Err("holds whsec_ and no secret behind it".to_owned()),
             Some(encoded) => STANDARD
                 .decode(encoded)
                 .map_err(|error| format!("holds whsec_ and no base64 behind it: {error}")),
@@ -97,6 +92,7 @@ mod tests {
         assert_eq!(of("whsec_YWJj\n"), Ok(b"abc".to_vec()));
         assert_eq!(of(" a b \n"), Ok(b"a b".to_vec()));
         assert!(of("whsec_?").is_err());
+        assert!(of("whsec_\n").is_err(), "an empty key");
         assert!(of("\n").is_err());
         assert!(of(&"x".repeat(5_000)).is_err());
     }

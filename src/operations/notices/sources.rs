@@ -1,9 +1,9 @@
-//! What happened behind a cursor, or holds now: read from projections and the table of dead letters.
+//! What happened behind a cursor: read from projections and the table of dead letters.
 
 use super::event::NoticeEvent;
 use super::notice::Notice;
-use crate::domain::{Cut, Millis, Position, SagaStatus, Stuck, StuckRule};
-use crate::pipeline::query::{EventsRequest, Moment, Query, QueryError, SagaView, StuckRequest};
+use crate::domain::{Cut, Millis, Position, SagaStatus, StatusChange, StatusPath};
+use crate::pipeline::query::{EventsRequest, Query, QueryError};
 use crate::store::codec::Record;
 use crate::store::dead_letters::EXTERNAL;
 use crate::store::records::DeadLetterSummaryRecord;
@@ -11,10 +11,6 @@ use crate::store::{StoreError, StoreRead, Table, offsets, reads, until};
 
 /// Notices that are found at once, at most: what a crash has told again.
 const BATCH: usize = 100;
-/// Sagas that are late by one rule and told of, at most.
-const MAX_LATE: usize = 10_000;
-/// Of these, so many are read at once.
-const LATE_PAGE: usize = 1_000;
 
 /// What lies behind a cursor.
 pub(super) struct Found {
@@ -52,10 +48,11 @@ pub(super) fn failed(query: &Query, after: &Cut) -> Result<Found, QueryError> {
         let Some(state) = reads::instance(&*snapshot, generation, &event.saga_id)? else {
             continue;
         };
-        // One that failed already, or that this event did not bring there.
-        let came = |to: crate::domain::StatusMove| to.at == event.recorded_at && to.to == SagaStatus::Failed;
-        if state.path().moves().any(came) {
-            notices.push(Notice::failed(query.topic(), event, &state));
+        // One that failed already, or that this event did not bring there, has no such change.
+        for (ordinal, at) in entries(&state.path(), &[SagaStatus::Failed]) {
+            if at == event.recorded_at {
+                notices.push(Notice::failed(query.topic(), event, (&state, ordinal)));
+            }
         }
     }
     Ok(Found {
@@ -63,6 +60,18 @@ pub(super) fn failed(query: &Query, after: &Cut) -> Result<Found, QueryError> {
         next: found.next,
         more: found.more,
     })
+}
+
+/// The times that a saga came into one of these statuses, numbered from 1. Where only the first changes and the last
+/// are kept, the last has the number of all changes.
+pub(super) fn entries(path: &StatusPath, statuses: &[SagaStatus]) -> Vec<(u32, Millis)> {
+    let is_one = |change: &&StatusChange| statuses.contains(&change.status);
+    let kept = path.changes.kept.iter().filter(is_one);
+    let mut entries: Vec<_> = (1..).zip(kept.map(|change| change.at)).collect();
+    if !path.changes.is_complete() && is_one(&&path.last) {
+        entries.push((path.changes.total, path.last.at));
+    }
+    entries
 }
 
 /// Dead letters behind a cursor.
@@ -97,31 +106,4 @@ fn letters_cut(store: &dyn StoreRead, [topic, dlt_topic]: &[String; 2]) -> Resul
         cut.set(partition | EXTERNAL, next);
     }
     Ok(cut)
-}
-
-/// The sagas that are late now by a rule.
-pub(super) fn late(
-    query: &Query,
-    rule: StuckRule,
-    now: Millis,
-) -> Result<Vec<(SagaView, Stuck)>, QueryError> {
-    let mut late = Vec::new();
-    for page in 0..(MAX_LATE / LATE_PAGE) as u64 {
-        let found = query.stuck(&StuckRequest {
-            moment: Moment::default(),
-            now,
-            saga_type: None,
-            rule: Some(rule),
-            from: None,
-            to: None,
-            page,
-            size: LATE_PAGE,
-        })?;
-        let is_last = found.sagas.len() < LATE_PAGE;
-        late.extend(found.sagas);
-        if is_last {
-            break;
-        }
-    }
-    Ok(late)
 }

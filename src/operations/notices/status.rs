@@ -33,9 +33,9 @@ impl NoticeResult {
     }
 }
 
-/// What is known.
+/// How many webhooks there are, and how telling them goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct WebhookFigures {
     /// How many webhooks there are.
     pub webhooks: usize,
     /// Attempts since the start, by what was told and what it came to.
@@ -46,11 +46,11 @@ pub struct Known {
 
 /// Written by those who tell, read by health and metrics.
 #[derive(Default)]
-pub struct NoticeStatus(Mutex<Known>);
+pub struct NoticeStatus(Mutex<WebhookFigures>);
 
 impl NoticeStatus {
     /// What is known now.
-    pub fn known(&self) -> Known {
+    pub fn known(&self) -> WebhookFigures {
         self.lock().clone()
     }
 
@@ -63,7 +63,7 @@ impl NoticeStatus {
     }
 
     /// A webhook cannot be told. Whether that is new.
-    pub(super) fn fails(&self, webhook: &str, now: Millis, why: &str) -> bool {
+    pub(super) fn mark_failing(&self, webhook: &str, now: Millis, why: &str) -> bool {
         let mut known = self.lock();
         let since = known.failing.get(webhook).map_or(now, |(since, _)| *since);
         let before = known.failing.insert(webhook.to_owned(), (since, why.to_owned()));
@@ -71,11 +71,11 @@ impl NoticeStatus {
     }
 
     /// A webhook was told everything.
-    pub(super) fn works(&self, webhook: &str) {
+    pub(super) fn mark_working(&self, webhook: &str) {
         self.lock().failing.remove(webhook);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, WebhookFigures> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

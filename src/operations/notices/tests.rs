@@ -1,21 +1,26 @@
 //! What happens is told once it is there, at least once whatever ends in between, and nothing is told that did not
 //! happen.
 
+mod late_sagas;
+
 use super::notice::Notice;
-use super::outlet::{Outlet, SendError, Target};
-use super::teller::{RoundError, Teller};
+use super::sender::{RoundError, Sender};
+use super::transport::{SendError, Transport, Webhook};
 use super::*;
 use crate::domain::clock::Clock;
-use crate::domain::{Event, Millis, Position, SagaDefinitions, SagaStatus};
+use crate::domain::{Cut, Event, Millis, Position, SagaDefinitions, SagaStatus};
+use crate::pipeline::ingest::IngestStatus;
 use crate::pipeline::projector::Projector;
+use crate::pipeline::query::Query;
 use crate::store::codec::Record;
-use crate::store::records::{DeadLetterSummaryRecord, OffsetRecord};
+use crate::store::records::{DeadLetterSummaryRecord, OffsetRecord, TotalRecord};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, reads};
 use crate::testkit::{self, DAY, TOPIC, event_at};
 use SagaStatus::{Compensated, Completed, Failed, Started};
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
 
 const HOUR: i64 = 3_600_000;
 
@@ -43,7 +48,7 @@ impl Clock for TestClock {
 /// A receiver that does what it is told with what it is sent.
 struct Receiver<F>(F);
 
-impl<F: FnMut(&Notice) -> Result<(), SendError>> Outlet for Receiver<F> {
+impl<F: FnMut(&Notice) -> Result<(), SendError>> Transport for Receiver<F> {
     fn send(&mut self, notice: &Notice) -> Result<(), SendError> {
         (self.0)(notice)
     }
@@ -55,6 +60,7 @@ struct World {
     clock: Arc<TestClock>,
     settings: NoticeSettings,
     status: Arc<NoticeStatus>,
+    ingest: Arc<IngestStatus>,
     got: Mutex<Vec<(NoticeEvent, String, serde_json::Value)>>,
 }
 
@@ -62,9 +68,10 @@ impl World {
     fn new() -> Self {
         Self {
             store: testkit::store(),
-            clock: Arc::new(TestClock(AtomicI64::new(DAY + 1_000))),
+            clock: Arc::new(TestClock(AtomicI64::new(DAY))),
             settings: NoticeSettings::default(),
             status: Arc::default(),
+            ingest: Arc::default(),
             got: Mutex::default(),
         }
     }
@@ -73,6 +80,7 @@ impl World {
         Notices {
             query: Query::new(self.store.clone(), definitions()).of_topic(TOPIC),
             topics: [TOPIC.to_owned(), "dlt".to_owned()],
+            ingest: self.ingest.clone(),
             settings: self.settings.clone(),
             status: self.status.clone(),
             clock: self.clock.clone(),
@@ -82,11 +90,16 @@ impl World {
 
     /// Appends and folds events, in one window.
     fn project(&self, events: &[Event]) {
+        testkit::append(&self.store, events);
+        self.fold(events);
+    }
+
+    /// Folds events that were appended.
+    fn fold(&self, events: &[Event]) {
         let generation = reads::active_generation(&*self.store).unwrap();
         let settings = testkit::settings(1);
         let mut projector =
             Projector::open(self.store.clone(), generation, definitions(), &settings).unwrap();
-        testkit::append(&self.store, events);
         let cut = testkit::behind(events, projector.cursor().clone());
         projector.advance(events, &cut).unwrap();
     }
@@ -99,16 +112,48 @@ impl World {
             .push((notice.event, notice.id.clone(), body));
     }
 
-    /// A round of a process that begins with it.
+    /// A round of a process that begins with it and knows that it has read all.
     fn round(&self) {
         let notices = self.notices();
         let receiver = Receiver(|notice: &Notice| {
             self.take(notice);
             Ok(())
         });
-        Teller::new(&notices, Target::of("https://hook.example/"), receiver)
-            .round()
-            .unwrap();
+        self.sender(&notices, receiver).round().unwrap();
+    }
+
+    fn sender<'n, F: FnMut(&Notice) -> Result<(), SendError>>(
+        &self,
+        notices: &'n Notices,
+        receiver: Receiver<F>,
+    ) -> Sender<'n, Receiver<F>> {
+        let mut sender = Sender::new(notices, Webhook::of("https://hook.example/"), receiver);
+        sender.shown_until();
+        self.answer();
+        sender
+    }
+
+    /// The broker says where the topic ends.
+    fn answer(&self) {
+        self.ingest.update(|status| {
+            status.asked += 1;
+            status.answered = status.asked;
+        });
+    }
+
+    fn wait(&self, millis: i64) {
+        self.clock.0.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    fn count(&self, event: NoticeEvent, result: NoticeResult) -> u64 {
+        let known = self.status.known();
+        known.attempts.get(&(event, result)).copied().unwrap_or(0)
+    }
+
+    /// The ids of what was told since the time before.
+    fn ids(&self) -> Vec<String> {
+        let got = std::mem::take(&mut *self.got.lock().unwrap());
+        got.into_iter().map(|(_, id, _)| id).collect()
     }
 
     /// What was told since the last time: the event and the saga or dead letter.
@@ -262,7 +307,7 @@ fn told_until(ends: usize) -> World {
     world.round();
     world.project(&failing(0, 9));
     world.letters(0..5);
-    world.clock.0.fetch_add(2 * HOUR, Ordering::Relaxed);
+    world.wait(2 * HOUR);
     let notices = world.notices();
     let shutdown = notices.shutdown.clone();
     if ends == 0 {
@@ -277,7 +322,7 @@ fn told_until(ends: usize) -> World {
         }
         Ok(())
     });
-    let ended = Teller::new(&notices, Target::of("https://hook.example/"), receiver).round();
+    let ended = world.sender(&notices, receiver).round();
     assert!(matches!(ended, Ok(()) | Err(RoundError::Stopped)), "{ended:?}");
     world
 }
@@ -292,29 +337,21 @@ fn a_receiver_that_fails_is_told_again_without_what_it_took() {
     let receiver = Receiver(|notice: &Notice| {
         calls += 1;
         if calls == 3 {
-            return Err(SendError::Failed("503".to_owned()));
+            return Err(SendError::Away("503".to_owned()));
         }
         world.take(notice);
         Ok(())
     });
-    let mut teller = Teller::new(&notices, Target::of("https://hook.example/"), receiver);
+    let mut sender = world.sender(&notices, receiver);
     assert!(
-        matches!(teller.round(), Err(RoundError::Untold(_))),
+        matches!(sender.round(), Err(RoundError::Untold(_))),
         "the third call fails"
     );
     assert_eq!(world.told(), [failed("s0"), failed("s1")]);
-    teller.round().unwrap();
+    sender.round().unwrap();
     assert_eq!(world.told(), [failed("s2"), failed("s3"), failed("s4")]);
-    let count = |result| {
-        world
-            .status
-            .known()
-            .attempts
-            .get(&(NoticeEvent::SagaFailed, result))
-            .copied()
-    };
-    assert_eq!(count(NoticeResult::Delivered), Some(5));
-    assert_eq!(count(NoticeResult::Failed), Some(1));
+    assert_eq!(world.count(NoticeEvent::SagaFailed, NoticeResult::Delivered), 5);
+    assert_eq!(world.count(NoticeEvent::SagaFailed, NoticeResult::Failed), 1);
 }
 
 #[test]
@@ -323,53 +360,185 @@ fn a_notice_that_is_refused_for_good_or_too_old_keeps_nothing_back() {
     world.round();
     world.project(&failing(0, 2));
     let notices = world.notices();
-    let refusing = Receiver(|_: &Notice| Err(SendError::Refused("400".to_owned())));
-    Teller::new(&notices, Target::of("https://hook.example/"), refusing)
-        .round()
-        .unwrap();
+    let refusing = Receiver(|_: &Notice| Err(SendError::Refused("422".to_owned())));
+    world.sender(&notices, refusing).round().unwrap();
     world.round();
     assert_eq!(world.told(), []);
     world.project(&failing(2, 2));
-    world.clock.0.fetch_add(73 * HOUR, Ordering::Relaxed);
+    world.wait(73 * HOUR);
     world.round();
     let told = world.told();
     assert!(
         !told.iter().any(|(event, _)| *event == NoticeEvent::SagaFailed),
         "{told:?}"
     );
-    let count = |result| {
-        world
-            .status
-            .known()
-            .attempts
-            .get(&(NoticeEvent::SagaFailed, result))
-            .copied()
-    };
-    assert_eq!(count(NoticeResult::Refused), Some(2));
-    assert_eq!(count(NoticeResult::Expired), Some(2));
+    assert_eq!(world.count(NoticeEvent::SagaFailed, NoticeResult::Refused), 2);
+    assert_eq!(world.count(NoticeEvent::SagaFailed, NoticeResult::Expired), 2);
 }
 
 #[test]
-fn a_saga_that_is_late_is_told_of_once_and_again_when_it_is_late_again() {
+fn what_fails_of_one_event_keeps_nothing_of_the_others_back_and_none_is_told_twice() {
     let world = World::new();
-    let events = [event_at("a", 0, "ORDER_CREATED", Started)];
+    world.round();
+    world.project(&failing(0, 3));
+    world.letters(0..2);
+    world.wait(2 * HOUR);
+    let notices = world.notices();
+    let receiver = Receiver(|notice: &Notice| {
+        if notice.event == NoticeEvent::SagaFailed {
+            return Err(SendError::Failed("500".to_owned()));
+        }
+        world.take(notice);
+        Ok(())
+    });
+    let mut sender = world.sender(&notices, receiver);
+    for _ in 0..3 {
+        assert!(matches!(sender.round(), Err(RoundError::Untold(_))), "it fails");
+        world.answer();
+    }
+    let told: Vec<NoticeEvent> = world.told().into_iter().map(|(event, _)| event).collect();
+    let overdue = [NoticeEvent::CompensationOverdue; 3];
+    assert_eq!(
+        told,
+        [overdue.as_slice(), &[NoticeEvent::NewDeadLetter; 2]].concat()
+    );
+}
+
+#[test]
+fn what_expired_or_was_taken_before_one_that_fails_counts_once() {
+    let world = World::new();
+    world.round();
+    world.project(&failing(0, 2));
+    let mut young = failing(2, 2);
+    for event in &mut young {
+        event.arrived_at = Millis(DAY + 72 * HOUR);
+    }
+    world.project(&young);
+    world.wait(73 * HOUR);
+    let notices = world.notices();
+    let receiver = Receiver(|notice: &Notice| {
+        let body: serde_json::Value = serde_json::from_slice(&notice.body()).unwrap();
+        if body["saga"]["sagaId"] == "s3" {
+            return Err(SendError::Away("no route".to_owned()));
+        }
+        world.take(notice);
+        Ok(())
+    });
+    let mut sender = world.sender(&notices, receiver);
+    for _ in 0..3 {
+        assert!(sender.round().is_err(), "s3 is not taken");
+    }
+    assert_eq!(world.count(NoticeEvent::SagaFailed, NoticeResult::Expired), 2);
+    assert_eq!(world.count(NoticeEvent::SagaFailed, NoticeResult::Delivered), 1);
+}
+
+#[test]
+fn a_notice_that_is_answered_with_a_refusal_again_and_again_is_set_aside_and_one_to_nobody_is_not() {
+    for (error, told) in [
+        (SendError::Failed("403".to_owned()), vec![failed("s1")]),
+        (SendError::Away("no route".to_owned()), vec![]),
+    ] {
+        let mut world = World::new();
+        world.settings.events = "saga.failed".to_owned();
+        world.round();
+        world.project(&failing(0, 2));
+        let notices = world.notices();
+        let receiver = Receiver(|notice: &Notice| {
+            let body: serde_json::Value = serde_json::from_slice(&notice.body()).unwrap();
+            if body["saga"]["sagaId"] == "s0" {
+                return Err(error.clone());
+            }
+            world.take(notice);
+            Ok(())
+        });
+        let mut sender = world.sender(&notices, receiver);
+        for _ in 1..sender::MAX_FAILURES {
+            assert!(sender.round().is_err(), "it may be taken yet");
+        }
+        assert_eq!(world.told(), []);
+        assert_eq!(sender.round().is_ok(), !told.is_empty());
+        assert_eq!(world.told(), told);
+        let refused = world.count(NoticeEvent::SagaFailed, NoticeResult::Refused);
+        assert_eq!(refused, told.len() as u64);
+    }
+}
+
+#[test]
+fn a_failure_has_one_id_whatever_turns_out_to_have_brought_it() {
+    let world = World::new();
+    world.round();
+    let mut events = [
+        event_at("a", 0, "ORDER_CREATED", Started),
+        event_at("a", 1, "PAYMENT_FAILED", Failed),
+        event_at("a", 2, "STOCK_RESERVATION_FAILED", Failed),
+    ];
+    events[1].recorded_at = Millis(DAY + 100);
+    world.project(&events[..2]);
+    world.round();
+    let first = world.ids();
+    world.project(&events[2..]);
+    world.round();
+    assert_eq!(world.ids(), first);
+}
+
+#[test]
+fn a_failure_that_is_compensated_within_one_millisecond_is_told() {
+    let world = World::new();
+    world.round();
+    let mut events = [
+        event_at("a", 0, "ORDER_CREATED", Started),
+        event_at("a", 1, "PAYMENT_FAILED", Failed),
+        event_at("a", 2, "COMPENSATION_ORDER", Compensated),
+    ];
+    events[2].recorded_at = events[1].recorded_at;
     world.project(&events);
     world.round();
-    assert_eq!(world.told(), []);
-    world.clock.0.fetch_add(24 * HOUR, Ordering::Relaxed);
-    let stuck = [(NoticeEvent::SagaStuck, "a".to_owned())];
-    world.round();
-    assert_eq!(world.told(), stuck);
-    world.round();
-    assert_eq!(world.told(), [], "after a restart too");
-    let mut ended = event_at("a", 1, "PAYMENT_FAILED", Failed);
-    ended.recorded_at = Millis(DAY + 25 * HOUR);
-    world.project(&[ended]);
-    world.round();
     assert_eq!(world.told(), [failed("a")]);
-    world.clock.0.fetch_add(24 * HOUR, Ordering::Relaxed);
+}
+
+#[test]
+fn a_fresh_store_reads_what_was_there_before_and_tells_nothing_of_it() {
+    let world = World::new();
+    world.wait(HOUR);
     world.round();
-    assert_eq!(world.told(), [(NoticeEvent::CompensationOverdue, "a".to_owned())]);
+    world.project(&failing(0, 2));
+    world.letters(0..2);
+    let mut since = failing(2, 1);
+    for event in &mut since {
+        event.arrived_at = Millis(DAY + HOUR);
+    }
+    world.project(&since);
+    world.round();
+    let told = world.told();
+    assert!(
+        !told.iter().any(|(event, _)| *event == NoticeEvent::NewDeadLetter),
+        "{told:?}"
+    );
+    let told = told
+        .into_iter()
+        .filter(|(event, _)| *event == NoticeEvent::SagaFailed);
+    assert_eq!(told.collect::<Vec<_>>(), [failed("s2")]);
+}
+
+#[test]
+fn what_was_told_before_a_stop_is_not_told_again() {
+    let world = World::new();
+    world.round();
+    world.project(&failing(0, 2));
+    let notices = world.notices();
+    let receiver = Receiver(|notice: &Notice| {
+        world.take(notice);
+        let told = world.got.lock().unwrap().len();
+        if told == 2 {
+            notices.shutdown.cancel();
+        }
+        Ok(())
+    });
+    let ended = world.sender(&notices, receiver).round();
+    assert!(matches!(ended, Err(RoundError::Stopped)), "{ended:?}");
+    assert_eq!(world.told(), [failed("s0"), failed("s1")]);
+    world.round();
+    assert_eq!(world.told(), []);
 }
 
 #[test]
@@ -391,9 +560,10 @@ fn what_is_not_wanted_is_not_told_and_once_wanted_begins_anew() {
 
 #[test]
 fn the_address_of_a_webhook_is_shown_without_what_may_be_a_secret() {
-    let target = Target::of("https://user:pw@hook.example:8443/T000/secret?token=x");
-    assert_eq!(target.shown, "https://user:********@hook.example:8443");
-    assert_ne!(target.key, Target::of("https://hook.example/").key);
+    let webhook = Webhook::of("https://user:pw@hook.example:8443/T000/secret?token=x");
+    assert_eq!(webhook.shown, "https://********@hook.example:8443");
+    assert_eq!(Webhook::of("hook.example/T000/secret").shown, "********");
+    assert_ne!(webhook.key, Webhook::of("https://hook.example/").key);
     // Nothing else of the store is touched.
     let world = World::new();
     world.round();

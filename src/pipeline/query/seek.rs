@@ -35,9 +35,14 @@ impl Seek {
 
     /// The last so many rows, the last one first.
     pub(super) fn descending(want: usize) -> Self {
+        Self::ascending(0, want).reversed()
+    }
+
+    /// The same number of rows, counted from the other end.
+    pub(super) fn reversed(self) -> Self {
         Self {
             direction: Direction::Reverse,
-            ..Self::ascending(0, want)
+            ..self
         }
     }
 

@@ -52,6 +52,8 @@ pub struct StuckRequest {
     pub page: u64,
     /// Sagas on a page.
     pub size: usize,
+    /// Within a type, those that came to be stuck last are first.
+    pub newest_first: bool,
 }
 
 /// The part that was asked for.
@@ -223,7 +225,7 @@ impl Asked<'_, '_> {
         if want == 0 {
             return Ok(());
         }
-        let rows = self.find(&group, Seek::ascending(skip, want))?;
+        let rows = self.find(&group, self.seek(skip, want))?;
         self.put(definition, &rows, page)
     }
 
@@ -263,7 +265,7 @@ impl Asked<'_, '_> {
         if want == 0 {
             return Ok(());
         }
-        let found = broken_rules::walk(trees, vec![stream], span, Seek::ascending(skip, want))?;
+        let found = broken_rules::walk(trees, vec![stream], span, self.seek(skip, want))?;
         self.put(definition, &found.found(), page)
     }
 
@@ -302,10 +304,22 @@ impl Asked<'_, '_> {
             late.extend(judged.filter_map(|(view, stuck)| Some((stuck?.since, view.saga_id))));
         }
         late.sort_unstable();
+        if self.request.newest_first {
+            late.reverse();
+        }
         let (skip, want) = page.take(late.len() as u64);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let rows: Vec<Row> = late.into_iter().skip(skip).take(want).collect();
         self.put(definition, &rows, page)
+    }
+
+    fn seek(&self, skip: u64, want: usize) -> Seek {
+        let seek = Seek::ascending(skip, want);
+        if self.request.newest_first {
+            seek.reversed()
+        } else {
+            seek
+        }
     }
 
     /// Puts sagas that are stuck onto the page.

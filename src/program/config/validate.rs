@@ -46,7 +46,7 @@ fn found(option: &ConfigOption, value: &Value) -> String {
     match value.as_str() {
         Some("") => "nothing".into(),
         Some(_) if option.kind == Kind::Secret => "blanks".into(),
-        Some(text) => format!("{:?}", mask_address(text)),
+        Some(text) => format!("{:?}", text_shown(option.key, text)),
         None if option.kind == Kind::Secret => "something that is not text".into(),
         None => number(value).map_or_else(|| value.to_actual().to_string(), |number| number.to_string()),
     }
@@ -205,6 +205,14 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
     problems
 }
 
+/// The text of an option, as it may be shown.
+fn text_shown(option: &str, text: &str) -> String {
+    match option {
+        "notices.urls" => NoticeSettings::shown_urls(text),
+        _ => mask_address(text),
+    }
+}
+
 /// An entry of an option that has several, as it may be shown.
 fn entry_shown(option: &str, name: &str, value: &str) -> String {
     match option {
@@ -245,7 +253,7 @@ pub(super) fn effective(config: &Config, origins: &Origins) -> Vec<Effective> {
                 let shown = if option.kind == Kind::Secret {
                     Secret::MASK.to_owned()
                 } else {
-                    mask_address(text)
+                    text_shown(option.key, text)
                 };
                 push(option.key.to_owned(), Json::from(shown));
             }
@@ -258,6 +266,25 @@ pub(super) fn effective(config: &Config, origins: &Origins) -> Vec<Effective> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_the_address_of_a_webhook_only_the_host_is_shown() {
+        let urls = "https://hook.example/T000/secret?k=v, https://u:pw@other.example:8443/x";
+        let mut config = Config::default();
+        config.notices.urls = Some(urls.to_owned());
+        let shown = "https://hook.example,https://********@other.example:8443";
+        let values = effective(&config, &Origins::new());
+        let value = values
+            .iter()
+            .find(|value| value.option == "notices.urls")
+            .unwrap();
+        assert_eq!(value.value, Json::from(shown));
+        let option = options().find(|option| option.key == "notices.urls").unwrap();
+        let found = kind(option, &Value::from("ftp://hook.example/secret")).unwrap_err();
+        assert_eq!(found, "\"ftp://hook.example\"");
+        let found = kind(option, &Value::from("hook.example/secret")).unwrap_err();
+        assert_eq!(found, "\"********\"");
+    }
 
     #[test]
     fn entries_of_an_option_hide_their_secrets_too() {

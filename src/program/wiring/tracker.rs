@@ -153,6 +153,7 @@ impl Tracker {
         let notices = Notices {
             query: query.clone(),
             topics: [kafka.topic.clone(), kafka.dlt_topic.clone()],
+            ingest: status.clone(),
             settings: config.notices.clone(),
             status: told.clone(),
             clock: clock.clone(),

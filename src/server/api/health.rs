@@ -12,7 +12,7 @@ use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis, UnreadableVersion};
 use crate::operations::decisions::{OpsSnapshot, OpsStatus};
-use crate::operations::notices::{self, NoticeStatus};
+use crate::operations::notices::{NoticeStatus, WebhookFigures};
 use crate::operations::rebuild::{NoDiskSpace, Rebuilds};
 use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
 use crate::pipeline::ingest::space::Shortage;
@@ -429,7 +429,7 @@ fn threads(ended: &[EndedPart]) -> Component {
 
 /// A decision that was left is done by nobody's waiting: it is told, and no reason to be DOWN.
 /// A receiver that is away is nothing that this tracker could mend.
-fn told(known: &notices::Known) -> Component {
+fn told(known: &WebhookFigures) -> Component {
     let failing: Vec<String> = known
         .failing
         .iter()

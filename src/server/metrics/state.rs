@@ -8,7 +8,7 @@ use super::{outcomes, rules};
 use crate::domain::Millis;
 use crate::operations::audit;
 use crate::operations::decisions::OpsSnapshot;
-use crate::operations::notices::{self, NoticeEvent, NoticeResult};
+use crate::operations::notices::{NoticeEvent, NoticeResult, WebhookFigures};
 use crate::operations::retention::{RetentionSnapshot, Skipped};
 use crate::operations::snapshot::{Known, Trigger};
 use crate::pipeline::ingest::status::IngestSnapshot;
@@ -364,7 +364,7 @@ pub(super) fn read_retention(known: &RetentionSnapshot, decided: u64, readings: 
 }
 
 /// Reads how webhooks are told.
-pub(super) fn read_notices(known: &notices::Known, readings: &mut Vec<Reading>) {
+pub(super) fn read_notices(known: &WebhookFigures, readings: &mut Vec<Reading>) {
     let mut attempts = Vec::new();
     for event in NoticeEvent::ALL {
         for result in NoticeResult::ALL {

@@ -163,6 +163,7 @@ fn late(query: &Query, sagas: &Sagas, now: Millis) -> Option<String> {
         to: None,
         page: 0,
         size: 10_000,
+        newest_first: false,
     };
     let page = query.stuck(&request).unwrap();
     let answered: Vec<(&str, &str, i64, SagaId)> = page

@@ -10,10 +10,10 @@ use super::super::records::{
     AheadRecord, ArchivedRecord, AuditRecord, CensusRecord, ContradictedRecord, CountRecord,
     DeadLetterMarkRecord, DeadLetterRecord, DeadLetterSummaryRecord, DecisionOutcome, DecisionRecord,
     DoubtRecord, FeedRecord, GapKind, GapRecord, HoldRecord, HoldScopeRecord, IncidentRecord, InstanceRecord,
-    LastRecord, LateRecord, LiftedRecord, LogRecord, ManyChangesRecord, MetaRecord, MoveRecord, OffsetClass,
-    OffsetCountsRecord, OffsetRecord, PresenceRecord, PurgedRecord, RedriveLetterRecord, RedriveRecord,
-    RedriveTallyRecord, ReturnRecord, StandingRecord, StartedRecord, StoodInRecord, ToldRecord, TotalRecord,
-    UpdatedRecord,
+    LastRecord, LateNoticeRecord, LateRecord, LiftedRecord, LogRecord, ManyChangesRecord, MetaRecord,
+    MoveRecord, OffsetClass, OffsetCountsRecord, OffsetRecord, PresenceRecord, PurgedRecord,
+    RedriveLetterRecord, RedriveRecord, RedriveTallyRecord, ReturnRecord, StandingRecord, StartedRecord,
+    StoodInRecord, ToldRecord, TotalRecord, UpdatedRecord,
 };
 use super::super::totals;
 use crate::domain::{
@@ -691,6 +691,15 @@ fn every_record_is_laid_out_as_ever_and_still_read() {
             generator_url: None,
             labels: vec![("alertname", "Spike"), ("saga_type", "REFUND")],
             annotations: vec![("summary", "s")],
+        }
+    );
+    assert_plain!(
+        "notices 2",
+        LateNoticeRecord,
+        LateNoticeRecord {
+            first_seen: RECORDED_AT.0,
+            ordinal: 2,
+            settled: true,
         }
     );
     assert_plain!("totals 1", TotalRecord, TotalRecord { value: -3 });

@@ -33,6 +33,7 @@ pub(in crate::pipeline::query) fn candidates(
         to: filter.to,
         page: 0,
         size: 0,
+        newest_first: false,
     };
     let grid = if filter.moment.is_now() {
         None

@@ -36,6 +36,12 @@ fn expected(events: &[Event], request: &StuckRequest) -> Vec<(SagaId, Stuck)> {
             view.saga_id.clone(),
         )
     });
+    if request.newest_first {
+        let of_one_type = |(a, by_a): &(SagaView, Stuck), (b, by_b): &(SagaView, Stuck)| {
+            (by_a.rule, &a.state.saga_type) == (by_b.rule, &b.state.saga_type)
+        };
+        found.chunk_by_mut(of_one_type).for_each(<[_]>::reverse);
+    }
     found
         .into_iter()
         .map(|(view, stuck)| (view.saga_id, stuck))
@@ -52,6 +58,7 @@ fn request(at: Millis) -> StuckRequest {
         to: None,
         page: 0,
         size: 20,
+        newest_first: false,
     }
 }
 
@@ -73,11 +80,12 @@ proptest! {
         waited in select(vec![0i64, 300_000, 1_800_000]), size in select(vec![1usize, 3, 30]),
         rule in proptest::option::of(select(vec![StuckRule::PastDeadline, StuckRule::CompensationOverdue])),
         saga_type in proptest::option::of(select(vec!["ORDER_CREATION", "REFUND"])), cut in any::<bool>(),
-        now in any::<bool>(),
+        now in any::<bool>(), newest_first in any::<bool>(),
     ) {
         let query = query(&events);
         let at = events[place % events.len()].recorded_at;
         let request = StuckRequest {
+            newest_first,
             saga_type: saga_type.map(SagaType::from),
             rule,
             to: cut.then_some(at),

@@ -79,6 +79,7 @@ fn parse(query: Option<&str>, now: Millis) -> Result<StuckRequest, ApiError> {
         to,
         page: page.unwrap_or(0),
         size: entries(size, DEFAULT_SIZE),
+        newest_first: false,
     })
 }
 
