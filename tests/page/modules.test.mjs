@@ -102,6 +102,13 @@ test("an edge of a frame is found by what the drawing names it", async () => {
   assert.deepEqual([...ratesOf([{ from: "A B", to: "C/D", perSecond: 0 }, { from: "E", to: "E", perSecond: 0.1 }]).entries()], [["A%20B C%2FD", 0], ["E E", 1]]);
 });
 
+test("edges of another type than the one that is drawn do not flow", async () => {
+  const { edgesOf } = await import(new URL("live.js", assets));
+  const frame = JSON.parse(readFileSync(new URL("samples/api/live.json", import.meta.url), "utf8"));
+  assert.equal(edgesOf(frame, "ORDER_CREATION").edges.length, frame.edges.length);
+  assert.deepEqual(edgesOf(frame, "PAYMENT_COMPLETION"), { edges: [], edgesLeftOut: 0 });
+});
+
 test("a redrive is followed until it says something else", async () => {
   const { figures, isOther } = await import(new URL("letters.js", assets));
   const { redrive } = JSON.parse(readFileSync(new URL("samples/redrive.json", import.meta.url), "utf8"));

@@ -195,7 +195,8 @@ fn statistics_by(past: &Past<'_>, filter: &Filter, types: usize) -> Result<Stati
 
 /// The types that are told apart.
 pub(super) struct Told {
-    names: BTreeSet<String>,
+    /// Those that are told apart.
+    pub(super) names: BTreeSet<String>,
     /// At most so many are.
     limit: usize,
     /// How many others there are.

@@ -20,6 +20,7 @@ import { t } from "./texts.js";
  * @property {number} deadLettersOpen
  * @property {number} incidents
  * @property {{from: string, to: string, perSecond: number}[]} edges
+ * @property {string | null} flowType whose edges they are
  * @property {number} edgesLeftOut
  */
 
@@ -56,14 +57,24 @@ export function ratesOf(edges) {
   return new Map(edges.map((edge) => [`${percent(edge.from)} ${percent(edge.to)}`, rate(edge.perSecond)]));
 }
 
-/** Edges flow as the frame says. One that it does not name stands still, unless there was no room for all. @param {Frame} frame */
-function showEdges({ edges, edgesLeftOut }) {
+/** The edges of a frame, if they are of that type. @param {Frame} frame @param {string | undefined} type */
+export function edgesOf({ flowType, edges, edgesLeftOut }, type) {
+  return flowType === type ? { edges, edgesLeftOut } : { edges: [], edgesLeftOut: 0 };
+}
+
+/**
+ * Edges flow as the frame says. One that it does not name stands still, unless there was no room for all; and all do while
+ * the frame's are of another type than the one that is drawn.
+ * @param {Frame} frame
+ */
+function showEdges(frame) {
+  const place = one("[data-part=edges-left-out]");
+  const { edges, edgesLeftOut } = edgesOf(frame, place?.dataset.flowType);
   const rates = ratesOf(edges);
   for (const element of document.querySelectorAll("[data-edge]")) {
     const found = rates.get(element.getAttribute("data-edge") ?? "") ?? (edgesLeftOut === 0 ? 0 : undefined);
     if (found !== undefined) element.setAttribute("data-rate", String(found));
   }
-  const place = one("[data-part=edges-left-out]");
   if (place) place.textContent = edgesLeftOut > 0 ? t("js-edges-left-out", { shown: number(edges.length), count: number(edgesLeftOut) }) : "";
 }
 

@@ -38,6 +38,7 @@ density-comfortable = Comfortable
 keys-on = On
 keys-off = Off
 notice-down = The tracker is DOWN:
+notice-health-unknown = Health did not answer in time
 notice-down-look = What health says
 notice-rebuild = Rebuilding projections
 notice-rebuild-waiting = A rebuild is pending:

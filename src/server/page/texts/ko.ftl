@@ -38,6 +38,7 @@ density-comfortable = 여유 있게
 keys-on = 켬
 keys-off = 끔
 notice-down = 트래커가 DOWN 상태입니다:
+notice-health-unknown = 상태 점검이 제때 응답하지 않았습니다
 notice-down-look = 상태 점검 보기
 notice-rebuild = 프로젝션을 다시 만드는 중
 notice-rebuild-waiting = 재구축이 예정되어 기다리는 중입니다:
