@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -26,7 +27,8 @@ class Report:
 
     def _target(self, name, value, target, reached, detail):
         shown = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
-        self._targets.append(f"| {name} | {shown} | {target} | {'yes' if reached else '**no**'} | {detail} |")
+        row = f"| {name} | {shown} | {target} | {'yes' if reached else '**no**'} | {detail} |"
+        self._add(self._targets, row)
 
     def view(self, view):
         times, cheap = view.times, view.cheap
@@ -41,10 +43,14 @@ class Report:
             f"{view.plain / 1000:.0f}",
             f"{view.assets / 1000:.1f}",
         ]
-        self._views.append(f"| {' | '.join(cells)} |")
+        self._add(self._views, f"| {' | '.join(cells)} |")
 
     def figure(self, name, value):
-        self._figures.append(f"| {name} | {value} |")
+        self._add(self._figures, f"| {name} | {value} |")
+
+    def _add(self, rows, row):
+        rows.append(row)
+        print(row, file=sys.stderr, flush=True)
 
     def text(self):
         parts = [f"## {SECTION}", self._head]
