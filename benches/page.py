@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 
 from browser import Browser  # noqa: E402
 from page_drag import DRAGS, assets_of, drag  # noqa: E402
-from page_load import Traffic, publish_long_saga, publish_poison, publish_sagas  # noqa: E402
+from page_load import Traffic, instant_before, publish_long_saga, publish_poison, publish_sagas  # noqa: E402
 from page_report import Report, load  # noqa: E402
 from page_streams import SECONDS, watch  # noqa: E402
 from page_views import REQUESTS, Client, percentile, timeline_of, views_of  # noqa: E402
@@ -28,6 +28,8 @@ from tracker import BINARY, Tracker  # noqa: E402
 LONG = 20_000
 MILLION = 1_000_000
 SCREENS = 200
+# Sagas of all types, of which the view of a flow is made.
+IN_FLOW = 2_000
 TOPIC = "page-bench"
 PARTS = ("views", "screens", "drags")
 # Nothing is due; what would be is looked for all the same.
@@ -101,7 +103,10 @@ class Bench:
 
     def views(self):
         client = Client(self.tracker)
-        views = views_of(self.tracker.api, self.long_sagas)
+        views = views_of(self.tracker.api, self.long_sagas, instant_before(IN_FLOW, self.asked.sagas))
+        # Before anything is measured: an address that is refused is told at once.
+        for view in views:
+            view.weigh(client)
         for view in views:
             say(f"{view.name}: {view.path}")
             view.measure(client, self.asked.requests)

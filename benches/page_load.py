@@ -4,12 +4,15 @@ and a little traffic for as long as something is measured."""
 import random
 import threading
 import time
+from datetime import UTC, datetime
 
 import workload
 from producer import SCHEMA
 
 DAYS = 7
 SEED = 7
+# The longest flow takes ten minutes: no saga ends in the future.
+QUIET = workload.DAY // 24
 # Sagas whose events are mixed with each other.
 TOGETHER = 2_000
 ROUNDS_OF_POISON = 20
@@ -20,11 +23,16 @@ def now():
     return int(time.time() * 1000)
 
 
+def instant_before(sagas, of_all):
+    """When the last so many of all the sagas began to begin."""
+    millis = now() - QUIET - int(DAYS * workload.DAY * min(sagas / of_all, 1))
+    return datetime.fromtimestamp(millis / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def publish_sagas(publisher, sagas):
     """Sagas that began within the last days, with retries; the number of events."""
     rng = random.Random(SEED)
-    # The longest flow takes ten minutes: none of them ends in the future.
-    epoch = now() - DAYS * workload.DAY - workload.DAY // 24
+    epoch = now() - DAYS * workload.DAY - QUIET
     sent = 0
     for first in range(0, sagas, TOGETHER):
         events = []

@@ -92,17 +92,20 @@ class View:
     plain: int = 0
     assets: int = 0
 
-    def measure(self, client, requests=REQUESTS):
+    def weigh(self, client):
         body, is_gzipped = client.get(self.path)
         self.html = len(body)
         self.plain = len(gzip.decompress(body)) if is_gzipped else len(body)
+
+    def measure(self, client, requests=REQUESTS):
         for _ in range(max(requests // IN_A_ROW, 1)):
             client.time_in_a_row(CHEAP, self.cheap)
             client.time_in_a_row(self.path, self.times)
 
 
-def views_of(api, long_sagas):
-    """An address of each view; of searches the usual ones and the hard ones."""
+def views_of(api, long_sagas, flow_from):
+    """An address of each view; of searches the usual ones and the hard ones. The flow is that from an instant on: one of
+    more than 20,000 sagas is refused."""
     compensated = api.search(size=1, status="COMPENSATED")["content"][0]["sagaId"]
     pages = api.search(size=100)["page"]["totalPages"]
     letter = api.json("/api/v1/dead-letters", size=1)["content"][0]["id"]
@@ -114,7 +117,7 @@ def views_of(api, long_sagas):
         "search, 100 rows": "/ui/search?size=100",
         "search, 100 rows, last page": f"/ui/search?size=100&page={pages - 1}",
         "search, failed of a type": "/ui/search?size=100&status=FAILED&sagaType=ORDER_CREATION",
-        "search, a failed step": "/ui/search?size=100&failedStep=ORDER_CANCELLED",
+        "search, a step": "/ui/search?size=100&step=ORDER_CANCELLED",
         "search, an order": "/ui/search?size=100&orderId=order-17",
         "search, stuck": "/ui/search?size=100&stuck=true",
         "saga": f"/ui/saga?id={saga}",
@@ -123,7 +126,7 @@ def views_of(api, long_sagas):
         "dead letter": f"/ui/dead-letters/{letter}",
         "redrives": "/ui/dead-letters/redrives",
         "rehearsal": "/ui/dead-letters/redrives/1",
-        "flow": "/ui/flow/ORDER_CREATION",
+        "flow": f"/ui/flow/ORDER_CREATION?fromDate={flow_from}",
         "ledger": "/ui/ops/ledger",
         "jobs": "/ui/ops/jobs",
         "retention": "/ui/ops/retention",
