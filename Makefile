@@ -13,7 +13,7 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # Looked up when a recipe runs, because the first recipe may have installed it.
 COMPILERS = if [[ -z "$${CC:-}$${CXX:-}" ]] && command -v ccache >/dev/null; then export CC="ccache gcc" CXX="ccache g++"; fi
 
-.PHONY: help build demo test soak fuzz lint deny bench bench-large needs-build
+.PHONY: help build demo test soak fuzz lint deny bench bench-large bench-page needs-build
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -68,3 +68,7 @@ bench-large: needs-build ## Measure what needs 10 million sagas; takes disk and 
 	@scripts/install.sh test bench venv
 	$(COMPILERS)
 	scripts/bench.sh large
+
+bench-page: needs-build ## Measure the page: each view, live streams, a browser; ARGS="--sagas 1000000" and the like
+	@$(COMPILERS)
+	exec scripts/bench.sh page $(ARGS)

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Measures the tracker beside Kafka's own client, RocksDB and PostgreSQL, all on this machine, and
-# writes the tables of benches/RESULTS.md.
+# Measures the tracker beside Kafka's own client, RocksDB and PostgreSQL, and its page in a browser, all on this
+# machine, and writes the tables of benches/RESULTS.md.
 #
 #   scripts/bench.sh          what a million events show, about ten minutes
 #   scripts/bench.sh large    what only ten million show; takes disk and time
 #   scripts/bench.sh projections   what each projection costs that can be switched off; minutes
 #   scripts/bench.sh freshness   from Kafka's acknowledgement to the API, and an idle process; seven minutes
+#   scripts/bench.sh page [OPTION...]   what each view costs and weighs, 200 who watch, a hand that drags over 20,000
+#                                       events in Chromium; a quarter of an hour. --help lists the options
 #
 # SAGA_BENCH_EVENTS             records in the topic (1000000; the smaller topic has a tenth)
 # SAGA_BENCH_ROUNDS             how often each measurement is made (3)
@@ -13,6 +15,7 @@
 # SAGA_BENCH_SEED               another seed, other traffic (7)
 # SAGA_BENCH_LARGE_SAGAS, SAGA_BENCH_LARGE_EVENTS   for large (10000000 each)
 # SAGA_BENCH_DIR                where stores and servers' data go; a subdirectory is made and removed
+# SAGA_TRACKER_BIN              for page: a program to measure instead of the release build of this tree
 #
 # PostgreSQL is the Debian package with its default settings, in a cluster of its own; without it
 # those rows are left out. Nothing listens beyond loopback.
@@ -21,7 +24,21 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 size=${1:-small}
 say() { printf 'bench: %s\n' "$*" >&2; }
 
+# The page is measured from without, by what the black-box tests use.
+measure_page() {
+  local venv=${SAGA_TRACKER_CACHE:-$HOME/.cache/saga-tracker}/venv
+  if [[ -z ${SAGA_TRACKER_BIN:-} ]]; then
+    cargo build --release --locked --bin saga-tracker
+    export SAGA_TRACKER_BIN=${CARGO_TARGET_DIR:-$root/target}/release/saga-tracker
+  fi
+  scripts/install.sh test page venv
+  scripts/kafka.sh fetch
+  scripts/registry.sh fetch
+  exec env TMPDIR="${SAGA_BENCH_DIR:-${TMPDIR:-/tmp}}" "$venv/bin/python" -B benches/page.py "$@"
+}
+
 cd "$root"
+[[ $size != page ]] || measure_page "${@:2}"
 cargo build --release --locked --bin saga-tracker
 program=$(cargo bench --locked --bench end_to_end --no-run --message-format=json |
   sed -n 's/.*"name":"end_to_end".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)

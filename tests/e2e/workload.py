@@ -119,9 +119,9 @@ def metadata(rng, service, recorded_at):
     return json.dumps(known, ensure_ascii=rng.random() < 0.5)
 
 
-def saga(rng, saga_id, order_id, days=30):
-    """The events of one saga, in the order its services meant them."""
-    start = EPOCH + rng.randrange(days * DAY)
+def saga(rng, saga_id, order_id, days=30, epoch=EPOCH):
+    """The events of one saga, in the order its services meant them; it begins within so many days from the epoch on."""
+    start = epoch + rng.randrange(days * DAY)
     if rng.random() < 0.1:
         start -= start % 3_600_000  # so that startedAt has ties
     dice = rng.random()

@@ -66,7 +66,7 @@ function start(model) {
 
   /** @param {string} position */
   function markRow(position) {
-    for (const row of all("#steps tbody tr")) {
+    for (const { row } of rows) {
       if (row.dataset.position === position) row.setAttribute("aria-current", "true");
       else row.removeAttribute("aria-current");
     }
@@ -100,19 +100,20 @@ function start(model) {
     plot.pick(found);
   });
 
+  /** Rows stay as the server wrote them; a hand that drags looks at them in every frame. */
+  const rows = all("#steps tbody tr").map((row) => ({ row, recorded: millis(row.dataset.recorded) ?? 0, arrived: millis(row.dataset.arrived) ?? 0 }));
+  count.textContent = drawn(model.answer);
+
   /** The table shows what the plot does, and dims what had not happened or was not known. */
   function filterRows() {
     let hidden = 0;
-    for (const row of all("#steps tbody tr")) {
-      const recorded = millis(row.dataset.recorded) ?? 0;
-      const arrived = millis(row.dataset.arrived) ?? 0;
+    for (const { row, recorded, arrived } of rows) {
       row.hidden = plot.part !== null && (recorded < plot.part[0] || recorded > plot.part[1]);
       row.classList.toggle("not-yet", (plot.asOf !== null && recorded > plot.asOf) || (plot.knownAt !== null && arrived > plot.knownAt));
       hidden += row.hidden ? 1 : 0;
     }
     const place = one("[data-part=filtered]");
     if (place) place.textContent = hidden > 0 ? t("js-rows-hidden", { count: number(hidden) }) : "";
-    count.textContent = drawn(model.answer);
   }
 
   const whole = () => plot.whole(plot.small.clientWidth);
