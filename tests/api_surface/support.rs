@@ -261,7 +261,7 @@ impl Surface {
             ),
             snapshots,
             incidents: Incidents::open(store.clone(), IncidentSettings::default(), token).unwrap(),
-            notices: notices.clone(),
+            notices,
             ended: Arc::default(),
             audit,
             metrics,

@@ -3,7 +3,7 @@
 use super::body_room::BodyRoom;
 use super::error::{ApiError, Detail, ErrorKind};
 use super::health::Health;
-use super::overview;
+use super::overview_facts::OverviewFacts;
 use super::parts::Parts;
 use super::places::Peer;
 use super::request_id::RequestIds;
@@ -44,7 +44,7 @@ struct Inner {
     shares: Shares,
     viewers: Viewers,
     waiters: Waiters,
-    overviews: SharedAnswers<OverviewKey, overview::Found>,
+    overviews: SharedAnswers<OverviewKey, OverviewFacts>,
     body_room: Arc<BodyRoom>,
     request_ids: RequestIds,
     /// Exports that run.
@@ -180,10 +180,10 @@ impl Context {
         &self,
         peer: Option<Peer>,
         request: OverviewRequest,
-    ) -> Result<Arc<overview::Found>, ApiError> {
+    ) -> Result<Arc<OverviewFacts>, ApiError> {
         let key = (request.saga_type.clone(), request.period);
         let this = self.clone();
-        let ask = move |query: &Query| overview::Found::ask(&this, query, request);
+        let ask = move |query: &Query| OverviewFacts::ask((this.parts(), this.health()), query, request);
         let computed = self.ask_for(peer, &self.inner.shares.overviews, Asked::Statistics, ask);
         self.inner.overviews.get(key, computed).await
     }

@@ -2,7 +2,7 @@
 
 /// Whether a shell would not show a character as it is.
 fn is_escaped(c: char) -> bool {
-    crate::domain::text::is_unseen(c)
+    crate::server::api::is_unseen(c)
 }
 
 /// A word for sh; in $'…' where it holds what cannot be seen, which bash, zsh and ksh read. None when no shell can pass

@@ -1,6 +1,6 @@
 //! How the page writes numbers, durations and text that cannot be seen. Modules of the page write them the same way.
 
-use crate::domain::text::is_unseen;
+use crate::server::api::is_unseen;
 
 /// Longer text is cut in the middle.
 const MAX_CHARS: usize = 26;

@@ -1,11 +1,7 @@
 //! What the frame of every view tells: whether the tracker is up, whether it rebuilds, which types there are. Asked once
 //! a second for all that look, and no view waits long for it: the frame tells what was known last then.
 
-use super::address::Params;
-use super::app::Page;
-use super::visit::Visit;
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -14,8 +10,6 @@ use tokio::sync::watch;
 const FRESH: Duration = Duration::from_secs(1);
 /// How long a view waits for it.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Saga types that are offered as choices.
-const MAX_TYPES: usize = 100;
 
 /// What the frame tells. A part of it that could not be asked for is what it was: the view is more than its frame.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +38,7 @@ pub(super) enum Health {
 
 /// The facts, since when all of them are known, and whether somebody asks for them.
 #[derive(Clone, Debug, Default)]
-struct Known {
+pub(super) struct Known {
     facts: Arc<Facts>,
     at: Option<Instant>,
     is_asking: bool,
@@ -53,18 +47,19 @@ struct Known {
 /// What is known, for all views.
 #[derive(Default)]
 pub(super) struct Shell {
-    known: watch::Sender<Known>,
+    known: Arc<watch::Sender<Known>>,
 }
 
 impl Shell {
     /// As they are, or were a second ago; where that takes long, as they were known last. Of several that want them at
     /// once one asks, and whoever waits for it no longer does not end it.
-    pub(super) async fn facts(&self, visit: &Visit) -> Arc<Facts> {
+    pub(super) async fn facts<A>(&self, ask: impl FnOnce(Asking) -> A) -> Arc<Facts>
+    where
+        A: Future<Output = ()> + Send + 'static,
+    {
         let mut known = self.known.subscribe();
         if self.known.send_if_modified(Known::begin_asking) {
-            let asking = Asking(visit.page.clone());
-            let visit = visit.aside();
-            tokio::spawn(async move { asking.ask(&visit).await });
+            tokio::spawn(ask(Asking(self.known.clone())));
         }
         let told = known.wait_for(|known| known.is_fresh() || !known.is_asking);
         // What tells of it lives as long as the page.
@@ -87,46 +82,32 @@ impl Known {
 }
 
 /// The right to ask. Dropping it gives it to the next.
-struct Asking(Page);
+pub(super) struct Asking(Arc<watch::Sender<Known>>);
 
 impl Asking {
-    /// Asks, and tells each fact as soon as it is known.
-    async fn ask(self, visit: &Visit) {
-        let (health, rebuild, types) = tokio::join!(
-            async {
-                let health = visit.health().await.map(|health| Health::of(&health)).ok();
-                let is_known = health.is_some();
-                self.tell(|facts| facts.health = health.unwrap_or_default());
-                is_known
-            },
-            async {
-                let status = visit.get("/internal/v1/rebuild", &[], &Params::new()).await;
-                self.tell_if_known(status.ok(), |facts, status| {
-                    let is_told = status["running"] == true || !status["waiting"].is_null();
-                    facts.rebuild = is_told.then_some(status);
-                })
-            },
-            async { self.tell_if_known(types(visit).await, |facts, types| facts.types = types) },
-        );
-        if health && rebuild && types {
-            self.change(|known| known.at = Some(Instant::now()));
-        }
-    }
-
-    fn tell_if_known<T>(&self, found: Option<T>, tell: impl FnOnce(&mut Facts, T)) -> bool {
+    /// Tells a fact that was found; none is told that was not. Returns whether it was.
+    pub(super) fn tell<T>(&self, found: Option<T>, tell: impl FnOnce(&mut Facts, T)) -> bool {
         let is_known = found.is_some();
         if let Some(found) = found {
-            self.tell(|facts| tell(facts, found));
+            self.change(|known| tell(Arc::make_mut(&mut known.facts), found));
         }
         is_known
     }
 
-    fn tell(&self, tell: impl FnOnce(&mut Facts)) {
-        self.change(|known| tell(Arc::make_mut(&mut known.facts)));
+    /// Health is what it says now, and unknown when it says nothing. Returns whether it did.
+    pub(super) fn tell_health(&self, found: Option<&Value>) -> bool {
+        let health = found.map(Health::of).unwrap_or_default();
+        self.tell(Some(health), |facts, health| facts.health = health);
+        found.is_some()
+    }
+
+    /// All facts are known as of now.
+    pub(super) fn is_complete(&self) {
+        self.change(|known| known.at = Some(Instant::now()));
     }
 
     fn change(&self, change: impl FnOnce(&mut Known)) {
-        self.0.shell().known.send_modify(change);
+        self.0.send_modify(change);
     }
 }
 
@@ -165,20 +146,6 @@ impl Health {
             Self::Up | Self::Unknown => &[],
         }
     }
-}
-
-/// The types, if all are known.
-async fn types(visit: &Visit) -> Option<Vec<String>> {
-    let none = Params::new();
-    let (defined, counted) = tokio::join!(
-        visit.get("/api/v1/definitions", &[], &none),
-        visit.get("/api/v1/sagas/statistics", &[], &none),
-    );
-    let (defined, counted) = (defined.ok()?, counted.ok()?);
-    let names = [&defined["types"], &counted["byType"]];
-    let names = names.iter().filter_map(|types| types.as_object()).flatten();
-    let types: BTreeSet<String> = names.map(|(name, _)| name.clone()).collect();
-    Some(types.into_iter().take(MAX_TYPES).collect())
 }
 
 #[cfg(test)]

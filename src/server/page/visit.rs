@@ -4,7 +4,7 @@ use super::address::{self, Params};
 use super::app::Page;
 use super::failure::Failure;
 use super::preferences::Preferences;
-use super::shell::Facts;
+use super::shell::{Asking, Facts};
 use super::templates::Bound;
 use crate::server::api::{Asker, Detail};
 use axum::body::Bytes;
@@ -14,8 +14,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
+
+/// Saga types that are offered as choices.
+const MAX_TYPES: usize = 100;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
@@ -225,8 +228,42 @@ impl Visit {
         template: &'static str,
         data: Value,
     ) -> Result<Response, Failure> {
-        let facts = self.page.shell().facts(self).await;
+        let visit = self.aside();
+        let ask = |asking| async move { visit.ask_facts(asking).await };
+        let facts = self.page.shell().facts(ask).await;
         self.framed(status, view, template, (data, &facts)).await
+    }
+
+    /// Asks what the frame tells, and tells each fact as soon as it is known.
+    async fn ask_facts(&self, asking: Asking) {
+        let (health, rebuild, types) = tokio::join!(
+            async { asking.tell_health(self.health().await.ok().as_ref()) },
+            async {
+                let status = self.get("/internal/v1/rebuild", &[], &Params::new()).await;
+                asking.tell(status.ok(), |facts, status| {
+                    let is_told = status["running"] == true || !status["waiting"].is_null();
+                    facts.rebuild = is_told.then_some(status);
+                })
+            },
+            async { asking.tell(self.types().await, |facts, types| facts.types = types) },
+        );
+        if health && rebuild && types {
+            asking.is_complete();
+        }
+    }
+
+    /// The types, if all are known.
+    async fn types(&self) -> Option<Vec<String>> {
+        let none = Params::new();
+        let (defined, counted) = tokio::join!(
+            self.get("/api/v1/definitions", &[], &none),
+            self.get("/api/v1/sagas/statistics", &[], &none),
+        );
+        let (defined, counted) = (defined.ok()?, counted.ok()?);
+        let names = [&defined["types"], &counted["byType"]];
+        let names = names.iter().filter_map(|types| types.as_object()).flatten();
+        let types: BTreeSet<String> = names.map(|(name, _)| name.clone()).collect();
+        Some(types.into_iter().take(MAX_TYPES).collect())
     }
 
     /// An error, in a frame for which nothing is asked.

@@ -2,10 +2,11 @@
 
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
+use super::super::incident_sagas::{counted, with_counts};
 use super::super::params::{Params, entries, parse_number, parse_text};
 use super::super::sagas::search::PageBody;
 use super::super::text::{ACCEPTED, Edge, edge_schema, parse_edge};
-use super::body::{IncidentBody, counted, with_counts};
+use super::body::IncidentBody;
 use crate::domain::Millis;
 use crate::operations::incidents::Asked;
 use crate::pipeline::query::Filter;

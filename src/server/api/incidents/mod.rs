@@ -8,8 +8,6 @@ mod take;
 use super::route::Route;
 use utoipa_axum::routes;
 
-pub(super) use body::{counted, with_counts};
-
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::of(routes!(list::handle)), Route::of(routes!(take::handle))]
 }

@@ -2,6 +2,7 @@
 
 use super::super::context::Context;
 use super::super::overview::{self, SealBody};
+use super::super::overview_facts;
 use super::super::sagas::statistics::ByStatusBody;
 use super::super::text::Instant;
 use super::super::viewers::Making;
@@ -136,7 +137,7 @@ pub(super) async fn make(context: Context, mut making: Making) {
         match context.live_figures(subjects.clone(), now).await {
             Ok(found) => {
                 failing = false;
-                let lag = overview::lag(&context);
+                let lag = overview_facts::lag(context.parts());
                 let incidents = context.parts().incidents.open_at(now).len() as u64;
                 let text = |of: &LiveFigures| {
                     // Text and numbers can always be written.

@@ -7,7 +7,7 @@ mod show;
 
 use super::route::Route;
 pub(super) use flow::per_second;
-pub(super) use show::{Found, SealBody, lag};
+pub(super) use show::SealBody;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> Vec<Route> {

@@ -4,7 +4,7 @@ use super::super::caller::Caller;
 use super::super::context::Context;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::health::Report;
-use super::super::incidents::{counted, with_counts};
+use super::super::overview_facts::OverviewFacts;
 use super::super::params::Params;
 use super::super::sagas::SagaBody;
 use super::super::sagas::filter;
@@ -15,15 +15,13 @@ use super::flow::{RecentFlowBody, WorstStepBody, worst};
 use super::range::Range;
 use crate::domain::{Millis, SagaStatus, SagaType};
 use crate::operations::incidents::Told;
-use crate::pipeline::query::{Figures, Overview, OverviewRequest, Query, QueryError, Stretch};
+use crate::pipeline::query::{Figures, OverviewRequest, Stretch};
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Incidents that are listed, at most.
-const LISTED_INCIDENTS: usize = 5;
 /// A component that does its work.
 const UP: &str = "UP";
 
@@ -255,46 +253,8 @@ impl HealthBody {
     }
 }
 
-/// All that an overview tells, found for all who ask the same.
-pub(in crate::server::api) struct Found {
-    request: OverviewRequest,
-    overview: Overview,
-    lag: Option<u64>,
-    snapshot: Option<Millis>,
-    report: Report,
-    /// How many incidents are open.
-    open_incidents: u64,
-    /// The newest of them, with how many sagas they are about.
-    incidents: Vec<(Told, Option<u64>)>,
-}
-
-impl Found {
-    /// Asks the store, once, and everybody else who has something to tell. Blocks.
-    pub(in crate::server::api) fn ask(
-        context: &Context,
-        query: &Query,
-        mut request: OverviewRequest,
-    ) -> Result<Self, QueryError> {
-        let parts = context.parts();
-        let mut open = parts.incidents.open_at(request.now);
-        let open_incidents = open.len() as u64;
-        open.truncate(LISTED_INCIDENTS);
-        request.counted = open.iter().filter_map(counted).collect();
-        let mut overview = query.overview(&request)?;
-        Ok(Self {
-            request,
-            lag: lag(context),
-            snapshot: parts.snapshots.status().known().last.map(|last| last.at),
-            report: context.health().report(),
-            open_incidents,
-            incidents: with_counts(open, std::mem::take(&mut overview.counts)),
-            overview,
-        })
-    }
-}
-
 impl OverviewBody {
-    fn of(all: &Found, range: Range) -> Self {
+    fn of(all: &OverviewFacts, range: Range) -> Self {
         let (found, request) = (all.overview.clone(), &all.request);
         let (from, to) = request.period;
         let figures = &found.figures;
@@ -383,13 +343,6 @@ pub(super) async fn handle(
     let whole = text(&body);
     body.health.leave_out_measurements();
     Ok(etag::answer(&headers, whole, &text(&body)))
-}
-
-/// Records at the broker that answers do not show yet; none while nobody knows where the topic ends.
-pub(in crate::server::api) fn lag(context: &Context) -> Option<u64> {
-    let ingest = context.parts().ingest.snapshot();
-    let known = ingest.end.iter().next().is_some();
-    known.then(|| ingest.lag().map(|(_, lag)| lag).sum())
 }
 
 #[cfg(test)]

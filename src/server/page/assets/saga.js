@@ -44,6 +44,8 @@ function drawn({ exact, whole, notableLeftOut, statesLeftOut, density }) {
 
 /** @param {Model} model */
 function start(model) {
+  /** Rows stay as the server wrote them; a hand that drags looks at them in every frame. */
+  const rows = all("#steps tbody tr").map((row) => ({ row, recorded: millis(row.dataset.recorded) ?? 0, arrived: millis(row.dataset.arrived) ?? 0 }));
   const says = need("[data-part=says]", HTMLElement, root);
   const count = need("[data-part=count]", HTMLElement, root);
   const moment = new Moment(need("[data-part=moment]", HTMLElement, root), id, archived);
@@ -100,8 +102,6 @@ function start(model) {
     plot.pick(found);
   });
 
-  /** Rows stay as the server wrote them; a hand that drags looks at them in every frame. */
-  const rows = all("#steps tbody tr").map((row) => ({ row, recorded: millis(row.dataset.recorded) ?? 0, arrived: millis(row.dataset.arrived) ?? 0 }));
   count.textContent = drawn(model.answer);
 
   /** The table shows what the plot does, and dims what had not happened or was not known. */
