@@ -45,6 +45,7 @@ def options():
     parser.add_argument("--screens", type=int, default=SCREENS, help="that watch at once (%(default)s)")
     parser.add_argument("--drags", type=int, default=DRAGS, help="of the handle (%(default)s)")
     parser.add_argument("--only", choices=PARTS, help="one of the parts, and leaves benches/RESULTS.md as it is")
+    parser.add_argument("--files", type=Path, help="directory of the page's files, instead of those in the program; views take longer")
     parser.add_argument("--build", default="release build", help="what is said of the program (%(default)s)")
     parser.add_argument("--print-only", action="store_true", help="leaves benches/RESULTS.md as it is")
     return parser.parse_args()
@@ -70,8 +71,9 @@ class Bench:
         broker.create_topic(TOPIC)
         broker.create_topic(f"{TOPIC}.dlt", 1)
         self.publisher = Publisher(broker, registry, TOPIC)
+        settings = SETTINGS | ({"SAGA_TRACKER_PAGE__FILES": str(self.asked.files.resolve())} if self.asked.files else {})
         self.tracker = Tracker(
-            directory / "tracker", broker, registry.address, TOPIC, f"{TOPIC}.dlt", "page-bench", **SETTINGS
+            directory / "tracker", broker, registry.address, TOPIC, f"{TOPIC}.dlt", "page-bench", **settings
         )
         self.stack.callback(self.tracker.kill9)
 
@@ -130,7 +132,9 @@ class Bench:
             f"p99 {percentile(cheap, 99):.2f} ms",
         )
         over = [view.name for view in views if view.times.p99 > 25]
-        self.report.figure("views over 25 ms at p99", f"{len(over)} of {len(views)}: {', '.join(over) or 'none'}")
+        self.report.figure("views over 25 ms at p99", f"{len(over)} of {len(views)}: {'; '.join(over) or 'none'}")
+        busy = [view.name for view in views if view.times.processor_each > 25]
+        self.report.figure("views over 25 ms of processor time", f"{len(busy)}: {'; '.join(busy) or 'none'}")
         largest = max(views, key=lambda view: view.html)
         self.report.at_most("largest HTML, gzipped", largest.html / 1000, 40, "kB", largest.name)
         most = max(views, key=lambda view: view.assets)
