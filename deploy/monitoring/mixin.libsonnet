@@ -12,7 +12,7 @@
     runbookUrl: "https://saga-tracker.example.com/docs/runbooks/alerts.md",
     // Where docs/runbooks/alerts.ko.md can be read, for runbook_url_ko.
     runbookUrlKo: "https://saga-tracker.example.com/docs/runbooks/alerts.ko.md",
-    // Where people reach the tracker, for search_url.
+    // Where people reach the tracker, for page_url.
     trackerUrl: "http://saga-tracker:8086",
     // How many standard deviations above the mean of the day before make a spike of failures.
     failureSpikeSigma: 3,
@@ -135,11 +135,317 @@
 
   grafanaDashboards+:: {
     "saga-tracker-dashboard.json": (import "dashboards/saga-tracker-dashboard.json") + {
+      local configured = {
+        "11": {
+          "description": "Against the mean of the day before, and %(failureSpikeSigma)s standard deviations above it" % config,
+          "targets": [
+            {
+              "datasource": {
+                "type": "prometheus",
+                "uid": "${datasource}",
+              },
+              "editorMode": "code",
+              "expr": "max (job:saga_failed:increase5m{job=~\"$job\"})",
+              "format": "time_series",
+              "instant": false,
+              "legendFormat": "failures",
+              "range": true,
+              "refId": "A",
+            },
+            {
+              "datasource": {
+                "type": "prometheus",
+                "uid": "${datasource}",
+              },
+              "editorMode": "code",
+              "expr": "max (job:saga_failed_increase5m:avg1d{job=~\"$job\"})",
+              "format": "time_series",
+              "instant": false,
+              "legendFormat": "mean of the day before",
+              "range": true,
+              "refId": "B",
+            },
+            {
+              "datasource": {
+                "type": "prometheus",
+                "uid": "${datasource}",
+              },
+              "editorMode": "code",
+              "expr": "max (job:saga_failed_increase5m:avg1d{job=~\"$job\"} + (job:saga_failed_increase5m:stddev1d{job=~\"$job\"} * %(failureSpikeSigma)s))" % config,
+              "format": "time_series",
+              "instant": false,
+              "legendFormat": "%(failureSpikeSigma)s deviations above" % config,
+              "range": true,
+              "refId": "C",
+            },
+          ],
+        },
+        "12": {
+          "fieldConfig": {
+            "defaults": {
+              "thresholds": {
+                "steps": [
+                  {
+                    "color": "#8BDDA9",
+                    "value": null,
+                  },
+                  {
+                    "color": "#EC4A32",
+                    "value": config.failureRatio,
+                  },
+                ],
+              },
+            },
+          },
+        },
+        "16": {
+          "fieldConfig": {
+            "defaults": {
+              "thresholds": {
+                "steps": [
+                  {
+                    "color": "#8BDDA9",
+                    "value": null,
+                  },
+                  {
+                    "color": "#F2A33A",
+                    "value": config.compensationRatio,
+                  },
+                ],
+              },
+            },
+          },
+        },
+        "21": {
+          "fieldConfig": {
+            "defaults": {
+              "thresholds": {
+                "steps": [
+                  {
+                    "color": "#8BDDA9",
+                    "value": null,
+                  },
+                  {
+                    "color": "#F2A33A",
+                    "value": config.stepSlowSeconds,
+                  },
+                ],
+              },
+            },
+          },
+        },
+        "23": {
+          "fieldConfig": {
+            "defaults": {
+              "thresholds": {
+                "steps": [
+                  {
+                    "color": "#8BDDA9",
+                    "value": null,
+                  },
+                  {
+                    "color": "#F2A33A",
+                    "value": config.lagInfo,
+                  },
+                  {
+                    "color": "#EC4A32",
+                    "value": config.lagWarning,
+                  },
+                ],
+              },
+            },
+          },
+        },
+        "32": {
+          "fieldConfig": {
+            "defaults": {
+              "thresholds": {
+                "steps": [
+                  {
+                    "color": "#8BDDA9",
+                    "value": null,
+                  },
+                  {
+                    "color": "#EC4A32",
+                    "value": config.apiErrorRatio,
+                  },
+                ],
+              },
+            },
+          },
+        },
+        "34": {
+          "description": "The part of ended sagas that did not fail; the objective lets a part of %(successBudget)s fail" % config,
+        },
+        "36": {
+          "description": "The part of measured pairs of steps that took up to 5 s; the objective lets a part of %(delayBudget)s take longer" % config,
+        },
+        "37": {
+          "targets": [
+            {
+              "datasource": {
+                "type": "prometheus",
+                "uid": "${datasource}",
+              },
+              "editorMode": "code",
+              "expr": "max (job:saga_failed:ratio_rate1h{job=~\"$job\"} / %(successBudget)s)" % config,
+              "format": "time_series",
+              "instant": false,
+              "legendFormat": "failures, 1 h",
+              "range": true,
+              "refId": "A",
+            },
+            {
+              "datasource": {
+                "type": "prometheus",
+                "uid": "${datasource}",
+              },
+              "editorMode": "code",
+              "expr": "max (job:saga_failed:ratio_rate6h{job=~\"$job\"} / %(successBudget)s)" % config,
+              "format": "time_series",
+              "instant": false,
+              "legendFormat": "failures, 6 h",
+              "range": true,
+              "refId": "B",
+            },
+            {
+              "datasource": {
+                "type": "prometheus",
+                "uid": "${datasource}",
+              },
+              "editorMode": "code",
+              "expr": "max (job:saga_edge_slow:ratio_rate1h{job=~\"$job\"} / %(delayBudget)s)" % config,
+              "format": "time_series",
+              "instant": false,
+              "legendFormat": "slow steps, 1 h",
+              "range": true,
+              "refId": "C",
+            },
+            {
+              "datasource": {
+                "type": "prometheus",
+                "uid": "${datasource}",
+              },
+              "editorMode": "code",
+              "expr": "max (job:saga_edge_slow:ratio_rate6h{job=~\"$job\"} / %(delayBudget)s)" % config,
+              "format": "time_series",
+              "instant": false,
+              "legendFormat": "slow steps, 6 h",
+              "range": true,
+              "refId": "D",
+            },
+          ],
+        },
+        "4": {
+          "fieldConfig": {
+            "defaults": {
+              "thresholds": {
+                "steps": [
+                  {
+                    "color": "#8BDDA9",
+                    "value": null,
+                  },
+                  {
+                    "color": "#EC4A32",
+                    "value": config.failureRatio,
+                  },
+                ],
+              },
+            },
+          },
+        },
+      },
+      local of(panel) = std.get(configured, std.toString(panel.id), {}),
+      panels: [std.mergePatch(panel, of(panel)) for panel in super.panels],
       title: config.dashboardPrefix + super.title,
       tags: config.dashboardTags,
       refresh: config.dashboardRefresh,
     },
     "saga-tracker-process-dashboard.json": (import "dashboards/saga-tracker-process-dashboard.json") + {
+      local configured = {
+        "3": {
+          "fieldConfig": {
+            "defaults": {
+              "thresholds": {
+                "steps": [
+                  {
+                    "color": "#8BDDA9",
+                    "value": null,
+                  },
+                  {
+                    "color": "#F2A33A",
+                    "value": config.lagInfo,
+                  },
+                  {
+                    "color": "#EC4A32",
+                    "value": config.lagWarning,
+                  },
+                ],
+              },
+            },
+          },
+        },
+        "33": {
+          "fieldConfig": {
+            "defaults": {
+              "thresholds": {
+                "steps": [
+                  {
+                    "color": "#8BDDA9",
+                    "value": null,
+                  },
+                  {
+                    "color": "#F2A33A",
+                    "value": config.apiSlowSeconds,
+                  },
+                ],
+              },
+            },
+          },
+        },
+        "8": {
+          "fieldConfig": {
+            "defaults": {
+              "thresholds": {
+                "steps": [
+                  {
+                    "color": "#8BDDA9",
+                    "value": null,
+                  },
+                  {
+                    "color": "#F2A33A",
+                    "value": config.processingSlowSeconds,
+                  },
+                ],
+              },
+            },
+          },
+        },
+        "9": {
+          "fieldConfig": {
+            "defaults": {
+              "thresholds": {
+                "steps": [
+                  {
+                    "color": "#8BDDA9",
+                    "value": null,
+                  },
+                  {
+                    "color": "#F2A33A",
+                    "value": config.lagInfo,
+                  },
+                  {
+                    "color": "#EC4A32",
+                    "value": config.lagWarning,
+                  },
+                ],
+              },
+            },
+          },
+        },
+      },
+      local of(panel) = std.get(configured, std.toString(panel.id), {}),
+      panels: [std.mergePatch(panel, of(panel)) for panel in super.panels],
       title: config.dashboardPrefix + super.title,
       tags: config.dashboardTags,
       refresh: config.dashboardRefresh,
@@ -158,9 +464,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-sagas" % config,
               "description": "{{ $value | humanize }} sagas failed within 5 minutes: more than the mean of the day before and %(failureSpikeSigma)s standard deviations, and more than %(failureSpikeFloor)s." % config,
               "description_ko": "최근 5분 동안 사가 {{ $value | humanize }}건이 실패했습니다. 지난 하루 평균에 표준편차의 %(failureSpikeSigma)s배를 더한 값과 %(failureSpikeFloor)s건을 모두 넘었습니다." % config,
+              "page_url": "%(trackerUrl)s/ui/search?status=FAILED&sort=updatedAt,desc" % config,
               "runbook_url": "%(runbookUrl)s#sagafailurespike" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagafailurespike" % config,
-              "search_url": "%(trackerUrl)s/ui/search?status=FAILED&sort=updatedAt,desc" % config,
               "summary": "Many more sagas fail than yesterday",
               "summary_ko": "사가 실패가 어제보다 크게 늘었습니다",
             },
@@ -178,9 +484,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-sagas" % config,
               "description": "{{ $value | humanizePercentage }} of the {{ $labels.saga_type }} sagas that ended within 5 minutes failed; up to {{ %(failureRatio)s | humanizePercentage }} are accepted." % config,
               "description_ko": "최근 5분 동안 끝난 {{ $labels.saga_type }} 사가의 {{ $value | humanizePercentage }}가 실패했습니다. 허용 비율은 {{ %(failureRatio)s | humanizePercentage }}입니다." % config,
+              "page_url": "%(trackerUrl)s/ui/search?status=FAILED&sort=updatedAt,desc{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "runbook_url": "%(runbookUrl)s#sagafailureratehigh" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagafailureratehigh" % config,
-              "search_url": "%(trackerUrl)s/ui/search?status=FAILED&sort=updatedAt,desc{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "summary": "Too many sagas of type {{ $labels.saga_type }} fail",
               "summary_ko": "{{ $labels.saga_type }} 사가의 실패율이 높습니다",
             },
@@ -198,9 +504,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-sagas" % config,
               "description": "Compensated sagas were {{ $value | humanizePercentage }} of the {{ $labels.saga_type }} sagas that ended within 5 minutes; up to {{ %(compensationRatio)s | humanizePercentage }} are accepted." % config,
               "description_ko": "최근 5분 동안 끝난 {{ $labels.saga_type }} 사가 대비 보상된 비율이 {{ $value | humanizePercentage }}입니다. 허용 비율은 {{ %(compensationRatio)s | humanizePercentage }}입니다." % config,
+              "page_url": "%(trackerUrl)s/ui/search?status=COMPENSATED&sort=updatedAt,desc{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "runbook_url": "%(runbookUrl)s#sagacompensationratehigh" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagacompensationratehigh" % config,
-              "search_url": "%(trackerUrl)s/ui/search?status=COMPENSATED&sort=updatedAt,desc{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "summary": "Too many sagas of type {{ $labels.saga_type }} are compensated",
               "summary_ko": "{{ $labels.saga_type }} 사가의 보상 비율이 높습니다",
             },
@@ -218,9 +524,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-sagas" % config,
               "description": "{{ $value | humanize }} {{ $labels.saga_type }} sagas failed, owe a compensation, and are past the time that their definition gives for it. The objective is that all are compensated.",
               "description_ko": "{{ $labels.saga_type }} 사가 {{ $value | humanize }}건이 실패한 뒤 정의된 보상 기한이 지나도록 보상되지 않았습니다. 목표는 100% 보상입니다.",
+              "page_url": "%(trackerUrl)s/ui/search?stuck=COMPENSATION_OVERDUE{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "runbook_url": "%(runbookUrl)s#sagacompensationoverdue" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagacompensationoverdue" % config,
-              "search_url": "%(trackerUrl)s/ui/search?stuck=COMPENSATION_OVERDUE{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "summary": "Failed sagas of type {{ $labels.saga_type }} are not compensated in time",
               "summary_ko": "{{ $labels.saga_type }} 사가의 보상 기한이 초과되었습니다",
             },
@@ -238,9 +544,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-sagas" % config,
               "description": "A compensating step of {{ $labels.saga_type }} sagas reported FAILED {{ $value | humanize }} times within 15 minutes. What was done before is still done.",
               "description_ko": "최근 15분 동안 {{ $labels.saga_type }} 사가의 보상 단계가 {{ $value | humanize }}회 FAILED로 보고되었습니다. 앞서 처리된 내용이 되돌려지지 않은 상태입니다.",
+              "page_url": "%(trackerUrl)s/ui/search?rule=COMPENSATION_FAILED{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "runbook_url": "%(runbookUrl)s#sagacompensationfailed" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagacompensationfailed" % config,
-              "search_url": "%(trackerUrl)s/ui/search?rule=COMPENSATION_FAILED{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "summary": "A compensation of a {{ $labels.saga_type }} saga failed",
               "summary_ko": "{{ $labels.saga_type }} 사가의 보상 트랜잭션이 실패했습니다",
             },
@@ -258,9 +564,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-sagas" % config,
               "description": "Of the compensations within 30 minutes one in twenty took longer than {{ $value | humanizeDuration }}; %(compensationSlowSeconds)s s are accepted." % config,
               "description_ko": "최근 30분 보상 소요 시간의 95백분위가 {{ $value | humanizeDuration }}입니다. 기준은 %(compensationSlowSeconds)s초입니다." % config,
+              "page_url": "%(trackerUrl)s/ui/search?status=COMPENSATED&sort=updatedAt,desc" % config,
               "runbook_url": "%(runbookUrl)s#sagacompensationslow" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagacompensationslow" % config,
-              "search_url": "%(trackerUrl)s/ui/search?status=COMPENSATED&sort=updatedAt,desc" % config,
               "summary": "Compensations take long",
               "summary_ko": "보상이 오래 걸리고 있습니다",
             },
@@ -278,9 +584,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-sagas" % config,
               "description": "{{ $value | humanize }} {{ $labels.saga_type }} sagas are under way past the deadline of their definition.",
               "description_ko": "{{ $labels.saga_type }} 사가 {{ $value | humanize }}건이 정의된 기한을 넘기고도 진행 중입니다.",
+              "page_url": "%(trackerUrl)s/ui/search?stuck=PAST_DEADLINE{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "runbook_url": "%(runbookUrl)s#sagapastdeadline" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagapastdeadline" % config,
-              "search_url": "%(trackerUrl)s/ui/search?stuck=PAST_DEADLINE{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "summary": "Sagas of type {{ $labels.saga_type }} are stuck",
               "summary_ko": "{{ $labels.saga_type }} 사가가 멈춰 있습니다",
             },
@@ -298,9 +604,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-sagas" % config,
               "description": "{{ $value | humanize }} more {{ $labels.saga_type }} sagas than an hour ago break the rule {{ $labels.rule }} of their definition.",
               "description_ko": "정의된 규칙 {{ $labels.rule }}을(를) 어긴 {{ $labels.saga_type }} 사가가 한 시간 전보다 {{ $value | humanize }}건 늘었습니다.",
+              "page_url": "%(trackerUrl)s/ui/search?rule={{ $labels.rule | urlquery }}{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "runbook_url": "%(runbookUrl)s#sagarulebroken" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagarulebroken" % config,
-              "search_url": "%(trackerUrl)s/ui/search?rule={{ $labels.rule | urlquery }}{{ if ne $labels.saga_type \"other\" }}&sagaType={{ $labels.saga_type | urlquery }}{{ end }}" % config,
               "summary": "Sagas of type {{ $labels.saga_type }} break {{ $labels.rule }}",
               "summary_ko": "{{ $labels.saga_type }} 사가의 규칙 위반: {{ $labels.rule }}",
             },
@@ -356,9 +662,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-sagas" % config,
               "description": "{{ $value | humanizePercentage }} of the sagas that ended failed; the objective allows {{ %(successBudget)s | humanizePercentage }}." % config,
               "description_ko": "끝난 사가의 {{ $value | humanizePercentage }}가 실패했습니다. 목표가 허용하는 비율은 {{ %(successBudget)s | humanizePercentage }}입니다." % config,
+              "page_url": "%(trackerUrl)s/ui/search?status=FAILED&sort=updatedAt,desc" % config,
               "runbook_url": "%(runbookUrl)s#sagasuccessbudgetburnsfast" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagasuccessbudgetburnsfast" % config,
-              "search_url": "%(trackerUrl)s/ui/search?status=FAILED&sort=updatedAt,desc" % config,
               "summary": "Failures use up the 30-day error budget within days",
               "summary_ko": "성공률 목표의 오류 예산이 빠르게 소진되고 있습니다",
             },
@@ -376,9 +682,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-sagas" % config,
               "description": "{{ $value | humanizePercentage }} of the sagas that ended over the last days failed; the objective allows {{ %(successBudget)s | humanizePercentage }}." % config,
               "description_ko": "최근 며칠 동안 끝난 사가의 {{ $value | humanizePercentage }}가 실패했습니다. 목표가 허용하는 비율은 {{ %(successBudget)s | humanizePercentage }}입니다." % config,
+              "page_url": "%(trackerUrl)s/ui/search?status=FAILED&sort=updatedAt,desc" % config,
               "runbook_url": "%(runbookUrl)s#sagasuccessbudgetburnsslowly" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagasuccessbudgetburnsslowly" % config,
-              "search_url": "%(trackerUrl)s/ui/search?status=FAILED&sort=updatedAt,desc" % config,
               "summary": "Failures use up the 30-day error budget before the period ends",
               "summary_ko": "성공률 목표의 30일 오류 예산이 기간이 끝나기 전에 소진될 추세입니다",
             },
@@ -573,9 +879,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
               "description": "Less than store.min_free_bytes is free on the disk under the store. Nothing is lost as long as the topic keeps what waits.",
               "description_ko": "저장소 디스크의 여유 공간이 store.min_free_bytes보다 적습니다. 토픽이 레코드를 보존하는 동안에는 유실되지 않습니다.",
+              "page_url": "%(trackerUrl)s/ui/ops/health" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackerconsumptionpaused" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackerconsumptionpaused" % config,
-              "search_url": "%(trackerUrl)s/ui/ops/health" % config,
               "summary": "{{ $labels.instance }} has stopped reading: its disk is nearly full",
               "summary_ko": "{{ $labels.instance }}의 디스크가 부족하여 소비가 중단되었습니다",
             },
@@ -593,9 +899,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
               "description": "The topic's retention removed {{ $value | humanize }} offsets before they were consumed: they are lost to this store.",
               "description_ko": "토픽 보존 기간이 지나 오프셋 {{ $value | humanize }}개가 소비되기 전에 삭제되었습니다. 이 저장소에는 남아 있지 않습니다.",
+              "page_url": "%(trackerUrl)s/ui/ops/ledger" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackereventslost" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackereventslost" % config,
-              "search_url": "%(trackerUrl)s/ui/ops/ledger" % config,
               "summary": "Events expired before {{ $labels.instance }} read them",
               "summary_ko": "{{ $labels.instance }}이(가) 읽기 전에 이벤트가 만료되었습니다",
             },
@@ -613,9 +919,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
               "description": "Within an hour {{ $value | humanize }} offsets were not delivered, and nobody knows why.",
               "description_ko": "최근 한 시간 동안 오프셋 {{ $value | humanize }}개가 전달되지 않았고 그 이유를 알 수 없습니다.",
+              "page_url": "%(trackerUrl)s/ui/ops/ledger" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackeroffsetsunexplained" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackeroffsetsunexplained" % config,
-              "search_url": "%(trackerUrl)s/ui/ops/ledger" % config,
               "summary": "Offsets of which {{ $labels.instance }} cannot say what became of them",
               "summary_ko": "{{ $labels.instance }}에 미확인 오프셋이 있습니다",
             },
@@ -633,9 +939,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
               "description": "{{ $value | humanize }} dead letters of this reason are open, more than half an hour ago. A producer sends what cannot be applied.",
               "description_ko": "이 사유의 미처리 데드 레터가 {{ $value | humanize }}건으로 30분 전보다 늘었습니다. 적용할 수 없는 레코드를 보내는 프로듀서가 있습니다.",
+              "page_url": "%(trackerUrl)s/ui/dead-letters?state=open&reason={{ $labels.reason | urlquery }}" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackerdeadlettersgrowing" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackerdeadlettersgrowing" % config,
-              "search_url": "%(trackerUrl)s/ui/dead-letters?state=open&reason={{ $labels.reason | urlquery }}" % config,
               "summary": "Dead letters pile up: {{ $labels.reason }}",
               "summary_ko": "데드 레터가 늘고 있습니다: {{ $labels.reason }}",
             },
@@ -653,9 +959,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
               "description": "{{ $value | humanize }} dead letters of this reason have been open for an hour: their events are in no saga.",
               "description_ko": "이 사유의 데드 레터 {{ $value | humanize }}건이 한 시간째 미처리 상태입니다. 해당 이벤트는 어떤 사가에도 반영되지 않았습니다.",
+              "page_url": "%(trackerUrl)s/ui/dead-letters?state=open&reason={{ $labels.reason | urlquery }}" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackerdeadlettersopen" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackerdeadlettersopen" % config,
-              "search_url": "%(trackerUrl)s/ui/dead-letters?state=open&reason={{ $labels.reason | urlquery }}" % config,
               "summary": "Dead letters wait to be settled: {{ $labels.reason }}",
               "summary_ko": "처리를 기다리는 데드 레터가 있습니다: {{ $labels.reason }}",
             },
@@ -673,9 +979,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
               "description": "Holds, purges, restores and definitions do not reach this replica until somebody does something; health says what.",
               "description_ko": "삭제 보류, 삭제, 복원, 정의 변경이 이 복제본에 반영되지 않습니다. 조치가 필요하며 health에 이유가 나와 있습니다.",
+              "page_url": "%(trackerUrl)s/ui/ops/health" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackerdecisionsstopped" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackerdecisionsstopped" % config,
-              "search_url": "%(trackerUrl)s/ui/ops/health" % config,
               "summary": "{{ $labels.instance }} reads or applies no decisions any more",
               "summary_ko": "{{ $labels.instance }}이(가) 결정을 더 이상 적용하지 않습니다",
             },
@@ -712,9 +1018,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
               "description": "{{ $value | humanize }} decisions are read and not applied yet: what they name is still there.",
               "description_ko": "읽었지만 아직 적용되지 않은 결정이 {{ $value | humanize }}건입니다. 대상 사가는 아직 그대로 있습니다.",
+              "page_url": "%(trackerUrl)s/ui/ops/retention" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackerdecisionspending" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackerdecisionspending" % config,
-              "search_url": "%(trackerUrl)s/ui/ops/retention" % config,
               "summary": "{{ $labels.instance }} has had decisions to apply for an hour",
               "summary_ko": "{{ $labels.instance }}에 한 시간째 적용되지 않은 결정이 있습니다",
             },
@@ -732,9 +1038,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
               "description": "The search for due sagas waits, or none came to its end for longer than %(sweepMaxAgeSeconds)s s." % config,
               "description_ko": "삭제 대상 사가 탐색이 대기 중이거나 %(sweepMaxAgeSeconds)s초 넘게 끝나지 않았습니다." % config,
+              "page_url": "%(trackerUrl)s/ui/ops/retention" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackerretentionstalled" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackerretentionstalled" % config,
-              "search_url": "%(trackerUrl)s/ui/ops/retention" % config,
               "summary": "Retention of {{ $labels.instance }} does not progress",
               "summary_ko": "{{ $labels.instance }}의 보존 규칙 적용이 진행되지 않습니다",
             },
@@ -752,9 +1058,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
               "description": "It was made {{ $value | humanizeDuration }} ago; %(snapshotMaxAgeSeconds)s s are accepted. What is not in a snapshot must still be in the topic." % config,
               "description_ko": "마지막 스냅샷이 {{ $value | humanizeDuration }} 전에 만들어졌습니다. 기준은 %(snapshotMaxAgeSeconds)s초입니다. 스냅샷에 없는 이벤트는 토픽에 남아 있어야 합니다." % config,
+              "page_url": "%(trackerUrl)s/ui/ops/snapshots" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackersnapshotold" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackersnapshotold" % config,
-              "search_url": "%(trackerUrl)s/ui/ops/snapshots" % config,
               "summary": "The last snapshot of {{ $labels.instance }} is old",
               "summary_ko": "{{ $labels.instance }}의 스냅샷이 오래되었습니다",
             },
@@ -772,9 +1078,9 @@
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
               "description": "{{ $value | humanize }} snapshots failed within an hour; the log says why.",
               "description_ko": "최근 한 시간 동안 스냅샷이 {{ $value | humanize }}회 실패했습니다. 이유는 로그에 있습니다.",
+              "page_url": "%(trackerUrl)s/ui/ops/snapshots" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackersnapshotfailed" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackersnapshotfailed" % config,
-              "search_url": "%(trackerUrl)s/ui/ops/snapshots" % config,
               "summary": "A snapshot of {{ $labels.instance }} failed",
               "summary_ko": "{{ $labels.instance }}의 스냅샷 생성이 실패했습니다",
             },

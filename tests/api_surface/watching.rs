@@ -66,7 +66,7 @@ async fn an_overview_says_how_things_stand() {
         .sum();
     assert_eq!((points.len(), failed), (60, 1));
     let components = found["health"]["components"].as_array().unwrap();
-    assert_eq!((components.len(), &components[0]["name"]), (8, &json!("db")));
+    assert_eq!((components.len(), &components[0]["name"]), (9, &json!("db")));
     assert_eq!(found["cursor"], json!({"0": 6}));
     let none = ask(&surface, "/api/v1/overview?type=ELSE&range=24h").await;
     assert_eq!(

@@ -74,7 +74,8 @@ def redriven(demo, **options):
     assert asked.status_code == 202, asked.text
     path = f"/api/v1/dead-letters/redrives/{asked.json()['number']}"
     wait_until(lambda: not answer(demo, path)["running"], 60, "the redrive to end")
-    return [row["forecast"] for row in answer(demo, f"{path}/letters?size=100")["content"] if row["forecast"]]
+    rows = answer(demo, f"{path}/letters?size=100")["content"]
+    return [row["forecast"] for row in rows if row.get("forecast")]
 
 
 def test_the_first_thirty_seconds_lead_to_what_they_tell_of(demo):

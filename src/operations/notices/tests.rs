@@ -16,7 +16,7 @@ use crate::store::codec::Record;
 use crate::store::records::{DeadLetterSummaryRecord, OffsetRecord, TotalRecord};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, reads};
 use crate::testkit::{self, DAY, TOPIC, event_at};
-use SagaStatus::{Compensated, Completed, Failed, Started};
+use SagaStatus::{Compensated, Completed, Failed, InProgress, Started};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -202,7 +202,7 @@ fn failing(from: u64, sagas: u64) -> Vec<Event> {
         .flat_map(|n| {
             let saga = format!("s{n}");
             [
-                event_at(&saga, 2 * n, "ORDER_CREATED", Started),
+                event_at(&saga, 2 * n, "ORDER_CREATED", InProgress),
                 event_at(&saga, 2 * n + 1, "PAYMENT_FAILED", Failed),
             ]
         })

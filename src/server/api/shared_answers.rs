@@ -10,7 +10,8 @@ use tokio::sync::OnceCell;
 
 /// So long an answer is given to others, from when it was first asked for.
 const FRESH: Duration = Duration::from_secs(1);
-/// Answers that are kept at the same time. A further one is computed for whoever asks alone.
+/// Answers that are kept at the same time. A further one takes the place of the oldest for which nobody waits; where all
+/// are waited for, it is computed for whoever asks alone.
 const MOST: usize = 64;
 
 /// The answers to questions of one kind.
@@ -58,6 +59,11 @@ impl<Q: PartialEq, A> SharedAnswers<Q, A> {
         });
         if let Some(known) = made.iter().find(|made| made.question == question) {
             return known.answer.clone();
+        }
+        if made.len() >= MOST
+            && let Some(oldest) = made.iter().position(|made| Arc::strong_count(&made.answer) == 1)
+        {
+            made.remove(oldest);
         }
         let answer = Arc::new(OnceCell::new());
         if made.len() < MOST {

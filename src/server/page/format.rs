@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_text_is_cut_by_what_it_takes_in_a_view() {
         assert_eq!(beginning("abc", 3), "abc");
-        assert_eq!(beginning("aé/b", 8), "a");
+        assert_eq!(beginning("aé/b", 8), "aé");
         assert_eq!(beginning("aé/b", 9), "aé/");
         assert_eq!(up_to("\u{7f}\u{7f}", 20), "\u{7f}…");
         assert_eq!(up_to("", 0), "");

@@ -4,11 +4,12 @@ use super::*;
 use std::collections::BTreeSet;
 
 /// Every file that a record is laid out in.
-const RECORDS: [&str; 8] = [
+const RECORDS: [&str; 9] = [
     include_str!("../census_records.rs"),
     include_str!("../incident_records.rs"),
     include_str!("../late_records.rs"),
     include_str!("../ledger_records.rs"),
+    include_str!("../notice_records.rs"),
     include_str!("../records.rs"),
     include_str!("../dead_letter_records.rs"),
     include_str!("../purged_records.rs"),

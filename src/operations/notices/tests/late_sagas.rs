@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_saga_that_is_late_is_told_of_once_and_again_when_it_is_late_again() {
     let world = World::new();
-    let events = [event_at("a", 0, "ORDER_CREATED", Started)];
+    let events = [event_at("a", 0, "ORDER_CREATED", InProgress)];
     world.project(&events);
     world.round();
     assert_eq!(world.told(), []);
@@ -79,7 +79,7 @@ fn a_saga_that_is_late_again_since_the_same_millisecond_is_told_of_under_another
     world.settings.events = "saga.compensation_overdue".to_owned();
     world.round();
     let mut events = [
-        event_at("a", 0, "ORDER_CREATED", Started),
+        event_at("a", 0, "ORDER_CREATED", InProgress),
         event_at("a", 1, "PAYMENT_FAILED", Failed),
         event_at("a", 2, "REFUND", Compensated),
         event_at("a", 3, "STOCK_RESERVATION_FAILED", Failed),

@@ -49,7 +49,7 @@ fn what_too_many_flapping_sagas_hide_is_unknown_and_the_rest_of_an_overview_is_t
 fn flapping_sagas_of_another_type_hide_nothing() {
     let mut events = flapping(21);
     for n in 0..3 {
-        let mut event = event_at(&format!("calm{n}"), 10_000 + n, "STEP", Failed);
+        let mut event = event_at(&format!("calm{n}"), 10_001 + n, "STEP", Failed);
         event.saga_type = "CALM".into();
         events.push(event);
     }

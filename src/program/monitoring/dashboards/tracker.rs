@@ -225,7 +225,7 @@ fn decisions() -> Row {
         .increase(WINDOW)
         .max(&["kind", "outcome"]);
     Row {
-        title: "Decisions and audit",
+        title: "Decisions, audit and webhooks",
         panels: vec![
             lines("Decisions", "Messages of the ops topic and what became of them")
                 .ask("{{kind}} {{outcome}}", decided),
@@ -236,12 +236,18 @@ fn decisions() -> Row {
             .ask("{{instance}} lag", of(catalogue::OPS_LAG))
             .ask("{{instance}} stopped", of(catalogue::OPS_STOPPED))
             .ask("{{instance}} paused", of(catalogue::OPS_PAUSED)),
-            lines("Audit entries", "Calls and commands that changed something")
-                .width(24)
-                .ask(
-                    "{{instance}}",
-                    of(catalogue::AUDIT_ENTRIES).increase(WINDOW).sum(&["instance"]),
-                ),
+            lines("Audit entries", "Calls and commands that changed something").ask(
+                "{{instance}}",
+                of(catalogue::AUDIT_ENTRIES).increase(WINDOW).sum(&["instance"]),
+            ),
+            lines(
+                "Webhooks",
+                "Attempts to tell webhooks what happened, by what the attempts came to",
+            )
+            .ask(
+                "{{event}} {{result}}",
+                of(catalogue::NOTICES).increase(WINDOW).sum(&["event", "result"]),
+            ),
         ],
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::Cut;
 pub(super) fn text(cut: &Cut) -> String {
     let parts: Vec<String> = cut
         .iter()
+        .filter(|(_, next)| *next > 0)
         .map(|(partition, next)| format!("{partition}@{next}"))
         .collect();
     if parts.is_empty() {

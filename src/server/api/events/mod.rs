@@ -8,5 +8,5 @@ use super::route::Route;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::of(routes!(follow::handle)).quiet().unbounded()]
+    vec![Route::of(routes!(follow::handle)).unbounded()]
 }
