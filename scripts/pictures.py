@@ -20,7 +20,7 @@ from servers import free_port, wait_until  # noqa: E402
 PICTURES = ROOT / "docs" / "pictures"
 STOP = re.compile(r"^  \d  .+\n     (http\S+)$", re.MULTILINE)
 WIDTH = 1200
-LARGEST = 150_000
+LARGEST = 200_000
 
 
 def main(binary):

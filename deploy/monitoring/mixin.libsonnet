@@ -385,7 +385,7 @@
             },
           },
         },
-        "33": {
+        "34": {
           "fieldConfig": {
             "defaults": {
               "thresholds": {

@@ -50,7 +50,7 @@ class Browser:
     def window(self, url, width=1280, language="en", theme="light", javascript=True):
         """A window of a person of their own: no cookies but those that they get, one language, one theme."""
         context = self._chromium.new_context(
-            viewport={"width": width, "height": 2160 if width > 2000 else 800},
+            viewport={"width": width, "height": 1200 if width > 2000 else 800},
             locale=language,
             color_scheme=theme,
             timezone_id="Asia/Seoul",

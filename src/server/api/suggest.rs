@@ -19,7 +19,7 @@ const MAX_LIMIT: u64 = 50;
 const MAX_CHARS: usize = 255;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::of(routes!(handle)).quiet()]
+    vec![Route::of(routes!(handle))]
 }
 
 /// What was typed.

@@ -26,7 +26,10 @@ pub(super) fn parse(text: &str) -> Option<Cut> {
             return None;
         }
         before = Some(partition);
-        cut.set(partition, number(next)?);
+        let next = number(next)?;
+        if next > 0 {
+            cut.set(partition, next);
+        }
     }
     Some(cut)
 }
