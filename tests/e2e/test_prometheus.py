@@ -10,6 +10,7 @@ import tomllib
 import pytest
 import requests
 
+import workload
 from conftest import SEED
 from monitoring import DASHBOARDS, HOME, RULES, impatient, load, panels, resolved, targets
 from servers import free_port, wait_until
@@ -57,6 +58,11 @@ KNOWN_LINT = 'saga_active_total non-counter metrics should not have "_total" suf
 def busy(module_world):
     module_world.publish(SEED, 300)
     module_world.publish_poison(random.Random(SEED))
+    # It reserved stock, failed, and nobody releases the stock.
+    rng, owing = random.Random(SEED), (("STOCK_RESERVED", "IN_PROGRESS", 0), ("PAYMENT_FAILED", "FAILED", 900))
+    for step, status, after in owing:
+        event = workload.event(rng, "owing", "ORDER_CREATION", step, status, "", workload.EPOCH + after)
+        module_world.publisher.send([workload.Message(event)]).flush()
     file = module_world.directory / "definitions.toml"
     file.write_text(DEFINITIONS)
     tracker = module_world.tracker(SAGA_TRACKER_DEFINITIONS_FILE=str(file)).start().wait_caught_up()

@@ -16,12 +16,18 @@ pub(super) fn text(cut: &Cut) -> String {
     }
 }
 
+/// Partitions are below this one, which no topic has: a cut has a place for each up to its highest.
+const END_OF_PARTITIONS: u32 = 100_000;
+
 pub(super) fn parse(text: &str) -> Option<Cut> {
     let mut cut = Cut::default();
     let mut before = None;
     for part in text.split(',') {
         let (partition, next) = part.split_once('@')?;
         let partition: u32 = number(partition)?;
+        if partition >= END_OF_PARTITIONS {
+            return None;
+        }
         if before.is_some_and(|before| before >= partition) {
             return None;
         }
@@ -60,6 +66,8 @@ mod tests {
             "1@1,1@2",
             "1@1,",
             "1@99999999999999999999",
+            "100000@1",
+            "4294967295@1",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
