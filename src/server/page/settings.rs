@@ -1,10 +1,5 @@
 //! What an operator can set about the page.
 
-#![expect(
-    rustdoc::bare_urls,
-    reason = "what documents an option is its help on a terminal too"
-)]
-
 use crate::settings::settings;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
