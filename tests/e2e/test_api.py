@@ -201,7 +201,7 @@ def test_schemathesis_runs_clean(busy, tmp_path):
         ],
         capture_output=True,
         text=True,
-        timeout=580,
+        timeout=850,
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout[-40000:] + done.stderr[-2000:]
