@@ -30,8 +30,6 @@ KINDS = [
 ]
 BYTES = re.compile(r"""( *)- '?row "[0-9a-f]{6} """)
 ROW = re.compile(r" *- '?row\b")
-# What the live stream says of a minute ago is not what it says now.
-OF_A_MINUTE = re.compile(r"( *- paragraph): (?:Moving are the busiest|움직이는 것은 지난 1분 동안) ")
 
 
 def problems(name, language, tree):
@@ -50,8 +48,6 @@ def problems(name, language, tree):
 def _named(line):
     if found := BYTES.match(line):
         return f'{found[1]}- row "BYTES"'
-    if found := OF_A_MINUTE.match(line):
-        return found[1]
     for pattern, kind in KINDS:
         line = re.sub(pattern, kind, line)
     return line
