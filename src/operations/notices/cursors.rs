@@ -1,7 +1,7 @@
 //! How far a webhook was told, and of which late sagas: its rows in the store.
 
 use super::event::NoticeEvent;
-use crate::domain::{Cut, Millis};
+use crate::domain::Millis;
 use crate::store::codec::Record;
 use crate::store::records::{LateNoticeRecord, TotalRecord};
 use crate::store::{Batch, Durability, Key, Scan, SharedStore, StoreError, Table, keys};
@@ -20,18 +20,22 @@ pub(super) struct Cursors {
 /// What was done about sagas that are late, by saga.
 pub(super) type LateRows = BTreeMap<String, LateNoticeRecord>;
 
+/// The next offset of each partition, those of the dead-letter topic under numbers of their own. Not a cut, which has a
+/// place for every partition up to its highest.
+pub(super) type Places = BTreeMap<u32, u64>;
+
 /// How far an event was told.
 pub(super) struct Progress {
     /// When that began, by our clock. What was known before is not told.
     pub(super) begun: Millis,
     /// Up to where it was told.
-    pub(super) cut: Cut,
+    pub(super) places: Places,
 }
 
 impl Cursors {
     /// How far it was told; `None` before it began.
     pub(super) fn progress(&self, event: NoticeEvent) -> Result<Option<Progress>, StoreError> {
-        let (mut cut, mut begun) = (Cut::default(), None);
+        let (mut places, mut begun) = (Places::new(), None);
         let mut key = Key::default();
         keys::notice_cursors(&mut key, &self.target);
         Scan::of(Table::Notices, key.partition()).each(&*self.store, |sort, value| {
@@ -41,31 +45,31 @@ impl Cursors {
                 if partition == BEGUN {
                     begun = Some(Millis(value));
                 } else {
-                    cut.set(partition, u64::try_from(value).unwrap_or(0));
+                    places.insert(partition, u64::try_from(value).unwrap_or(0));
                 }
             }
             Ok(Continue(()))
         })?;
-        Ok(begun.map(|begun| Progress { begun, cut }))
+        Ok(begun.map(|begun| Progress { begun, places }))
     }
 
     /// It is told from there on, of what becomes known from now on.
-    pub(super) fn begin(&self, event: NoticeEvent, now: Millis, cut: &Cut) -> Result<(), StoreError> {
-        let mut batch = self.moved(event, cut);
+    pub(super) fn begin(&self, event: NoticeEvent, now: Millis, places: &Places) -> Result<(), StoreError> {
+        let mut batch = self.moved(event, places);
         self.put(&mut batch, event, (BEGUN, now.0));
         self.write(&batch)
     }
 
     /// It is told up to there.
-    pub(super) fn move_to(&self, event: NoticeEvent, cut: &Cut) -> Result<(), StoreError> {
-        self.write(&self.moved(event, cut))
+    pub(super) fn move_to(&self, event: NoticeEvent, places: &Places) -> Result<(), StoreError> {
+        self.write(&self.moved(event, places))
     }
 
-    fn moved(&self, event: NoticeEvent, cut: &Cut) -> Batch {
+    fn moved(&self, event: NoticeEvent, places: &Places) -> Batch {
         let mut batch = Batch::new();
-        for (partition, next) in cut.iter() {
-            let next = i64::try_from(next).unwrap_or(i64::MAX);
-            self.put(&mut batch, event, (partition, next));
+        for (partition, next) in places {
+            let next = i64::try_from(*next).unwrap_or(i64::MAX);
+            self.put(&mut batch, event, (*partition, next));
         }
         batch
     }
@@ -126,7 +130,7 @@ impl Cursors {
             return Ok(());
         };
         let (mut batch, mut key) = (Batch::new(), Key::default());
-        for (partition, _) in progress.cut.iter().chain([(BEGUN, 0)]) {
+        for partition in progress.places.into_keys().chain([BEGUN]) {
             keys::notice_cursor(&mut key, &self.target, event.tag(), partition);
             batch.delete(Table::Notices, &key);
         }

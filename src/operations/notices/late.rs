@@ -3,13 +3,13 @@
 //! Nothing happens when a saga becomes late, so there is no cursor: each round looks at all, and a row for each saga
 //! says what was done about it.
 
-use super::cursors::LateRows;
+use super::cursors::{LateRows, Places};
 use super::event::NoticeEvent;
 use super::notice::Notice;
 use super::sender::{RoundError, Sender};
 use super::sources::entries;
 use super::transport::Transport;
-use crate::domain::{Cut, Millis, SagaId, SagaStatus, SagaType, Stuck, StuckRule};
+use crate::domain::{Millis, SagaId, SagaStatus, SagaType, Stuck, StuckRule};
 use crate::failpoint;
 use crate::pipeline::query::{Moment, Query, QueryError, SagaView, StuckRequest};
 use crate::store::records::LateNoticeRecord;
@@ -158,7 +158,7 @@ impl<T: Transport> Sender<'_, T> {
         }
         self.cursors.put_late(event, new)?;
         if !has_begun {
-            self.cursors.begin(event, now, &Cut::default())?;
+            self.cursors.begin(event, now, &Places::new())?;
         }
         Ok(())
     }

@@ -147,7 +147,7 @@ impl<'n, T: Transport> Sender<'n, T> {
 
     fn tell_behind_cursor(&mut self, event: NoticeEvent) -> Result<(), RoundError> {
         let (query, topics) = (&self.notices.query, &self.notices.topics);
-        let Some(Progress { begun, mut cut }) = self.cursors.progress(event)? else {
+        let Some(Progress { begun, mut places }) = self.cursors.progress(event)? else {
             // A webhook that is new is told what happens from now on.
             let end = sources::end(query, topics, event)?;
             self.cursors.begin(event, self.notices.clock.now(), &end)?;
@@ -155,19 +155,19 @@ impl<'n, T: Transport> Sender<'n, T> {
         };
         loop {
             let Found { notices, next, more } = match event {
-                NoticeEvent::NewDeadLetter => sources::letters(query, topics, &cut)?,
-                _ => sources::failed(query, &cut)?,
+                NoticeEvent::NewDeadLetter => sources::letters(query, topics, &places)?,
+                _ => sources::failed(query, &places)?,
             };
             for notice in notices.iter().filter(|notice| notice.known >= begun) {
                 self.tell_once(notice)?;
             }
-            if next != cut {
+            if next != places {
                 failpoint::pass("notices.before_cursor");
                 self.cursors.move_to(event, &next)?;
                 self.settled.remove(&event);
             }
             self.stop_if_asked()?;
-            cut = next;
+            places = next;
             if !more {
                 return Ok(());
             }

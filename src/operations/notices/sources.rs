@@ -1,8 +1,9 @@
 //! What happened behind a cursor: read from projections and the table of dead letters.
 
+use super::cursors::Places;
 use super::event::NoticeEvent;
 use super::notice::Notice;
-use crate::domain::{Cut, Millis, Position, SagaStatus, StatusChange, StatusPath};
+use crate::domain::{Millis, Position, SagaStatus, StatusChange, StatusPath};
 use crate::pipeline::query::{EventsRequest, Query, QueryError};
 use crate::store::codec::Record;
 use crate::store::dead_letters::EXTERNAL;
@@ -15,27 +16,32 @@ const BATCH: usize = 100;
 /// What lies behind a cursor.
 pub(super) struct Found {
     pub(super) notices: Vec<Notice>,
-    pub(super) next: Cut,
+    pub(super) next: Places,
     /// Whether there is more behind already.
     pub(super) more: bool,
 }
 
 /// The end of what is there now: where telling begins.
-pub(super) fn end(query: &Query, topics: &[String; 2], event: NoticeEvent) -> Result<Cut, QueryError> {
+pub(super) fn end(query: &Query, topics: &[String; 2], event: NoticeEvent) -> Result<Places, QueryError> {
     if event == NoticeEvent::NewDeadLetter {
-        return Ok(letters_cut(&**query.store(), topics)?);
+        return Ok(letters_end(&**query.store(), topics)?);
     }
     let request = EventsRequest {
         limit: 1,
         ..EventsRequest::default()
     };
-    Ok(query.events_after(&request)?.next)
+    Ok(query.events_after(&request)?.next.iter().collect())
 }
 
 /// Sagas that came into FAILED by what answers show behind a cursor.
-pub(super) fn failed(query: &Query, after: &Cut) -> Result<Found, QueryError> {
+pub(super) fn failed(query: &Query, after: &Places) -> Result<Found, QueryError> {
     let found = query.events_after(&EventsRequest {
-        after: Some(after.clone()),
+        after: Some(
+            after
+                .iter()
+                .map(|(partition, next)| (*partition, *next))
+                .collect(),
+        ),
         status: Some(SagaStatus::Failed),
         limit: BATCH,
         ..EventsRequest::default()
@@ -57,7 +63,7 @@ pub(super) fn failed(query: &Query, after: &Cut) -> Result<Found, QueryError> {
     }
     Ok(Found {
         notices,
-        next: found.next,
+        next: found.next.iter().collect(),
         more: found.more,
     })
 }
@@ -75,12 +81,12 @@ pub(super) fn entries(path: &StatusPath, statuses: &[SagaStatus]) -> Vec<(u32, M
 }
 
 /// Dead letters behind a cursor.
-pub(super) fn letters(query: &Query, topics: &[String; 2], after: &Cut) -> Result<Found, QueryError> {
+pub(super) fn letters(query: &Query, topics: &[String; 2], after: &Places) -> Result<Found, QueryError> {
     let snapshot = query.store().snapshot();
-    let (end, mut next) = (letters_cut(&*snapshot, topics)?, after.clone());
+    let (end, mut next) = (letters_end(&*snapshot, topics)?, after.clone());
     let (mut notices, mut more) = (Vec::new(), false);
-    for (partition, end) in end.iter() {
-        let first = next.next(partition);
+    for (partition, end) in end {
+        let first = next.get(&partition).copied().unwrap_or(0);
         if first >= end {
             continue;
         }
@@ -90,7 +96,7 @@ pub(super) fn letters(query: &Query, topics: &[String; 2], after: &Cut) -> Resul
             notices.push(Notice::letter(Position::new(partition, offset), &letter));
             Ok(until(notices.len() >= BATCH))
         })?;
-        next.set(partition, reached);
+        next.insert(partition, reached);
         if reached < end {
             more = true;
             break;
@@ -100,10 +106,10 @@ pub(super) fn letters(query: &Query, topics: &[String; 2], after: &Cut) -> Resul
 }
 
 /// How far both topics are read: external dead letters have partitions of their own.
-fn letters_cut(store: &dyn StoreRead, [topic, dlt_topic]: &[String; 2]) -> Result<Cut, StoreError> {
-    let mut cut = reads::log_cut(store, topic)?;
-    for (partition, next) in reads::log_cut(store, dlt_topic)?.iter() {
-        cut.set(partition | EXTERNAL, next);
-    }
-    Ok(cut)
+fn letters_end(store: &dyn StoreRead, [topic, dlt_topic]: &[String; 2]) -> Result<Places, StoreError> {
+    let (own, others) = (reads::log_cut(store, topic)?, reads::log_cut(store, dlt_topic)?);
+    let others = others
+        .iter()
+        .map(|(partition, next)| (partition | EXTERNAL, next));
+    Ok(own.iter().chain(others).collect())
 }

@@ -13,6 +13,7 @@ use crate::pipeline::ingest::IngestStatus;
 use crate::pipeline::projector::Projector;
 use crate::pipeline::query::Query;
 use crate::store::codec::Record;
+use crate::store::dead_letters::EXTERNAL;
 use crate::store::records::{DeadLetterSummaryRecord, OffsetRecord, TotalRecord};
 use crate::store::{Batch, Durability, Key, SharedStore, Table, keys, reads};
 use crate::testkit::{self, DAY, TOPIC, event_at};
@@ -169,6 +170,11 @@ impl World {
     }
 
     fn letters(&self, range: std::ops::Range<u64>) {
+        self.letters_of((TOPIC, 1), range);
+    }
+
+    /// Dead letters of a partition, which the topic has under a number that tells them from those of the other topic.
+    fn letters_of(&self, (topic, partition): (&str, u32), range: std::ops::Range<u64>) {
         let (mut batch, mut key) = (Batch::new(), Key::default());
         for offset in range.clone() {
             let letter = DeadLetterSummaryRecord {
@@ -184,14 +190,14 @@ impl World {
                 step: None,
                 status: None,
             };
-            keys::by_offset(&mut key, Position::new(1, offset));
+            keys::by_offset(&mut key, Position::new(partition, offset));
             batch.put_with(Table::Letters, &key, |bytes| letter.write(bytes));
         }
         let row = OffsetRecord {
             next: range.end,
             ..OffsetRecord::default()
         };
-        keys::offsets(&mut key, TOPIC, 1);
+        keys::offsets(&mut key, topic, partition & !EXTERNAL);
         batch.put_with(Table::Offsets, &key, |bytes| row.write(bytes));
         self.store.write(&batch, Durability::Process).unwrap();
     }
@@ -281,6 +287,19 @@ fn a_notice_has_the_shape_that_the_contract_says() {
             "sagaId": "s", "sagaType": null, "step": null,
         })
     );
+}
+
+#[test]
+fn dead_letters_that_others_wrote_are_told_as_ours_are() {
+    let world = World::new();
+    world.round();
+    world.letters(0..2);
+    world.letters_of(("dlt", EXTERNAL), 0..3);
+    world.round();
+    let told = world.ids();
+    assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), 5, "{told:?}");
+    world.round();
+    assert_eq!(world.ids(), [""; 0], "each once");
 }
 
 #[test]
