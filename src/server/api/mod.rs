@@ -40,6 +40,7 @@ mod overview_facts;
 mod params;
 mod parts;
 mod places;
+mod query_errors;
 mod request_id;
 mod retention;
 mod route;

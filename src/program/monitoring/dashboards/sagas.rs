@@ -316,19 +316,22 @@ fn consumption() -> Row {
     }
 }
 
+const SAGA: Column = Column {
+    field: "sagaId",
+    title: "Saga",
+    kind: Text,
+    links: links::OF_SAGA,
+};
+const TYPE: Column = Column {
+    field: "sagaType",
+    title: "Type",
+    kind: Text,
+    links: &[],
+};
+
 const FAILED: &[Column] = &[
-    Column {
-        field: "sagaId",
-        title: "Saga",
-        kind: Text,
-        links: links::OF_SAGA,
-    },
-    Column {
-        field: "sagaType",
-        title: "Type",
-        kind: Text,
-        links: &[],
-    },
+    SAGA,
+    TYPE,
     Column {
         field: "failedStep",
         title: "Failed step",
@@ -367,18 +370,8 @@ const OVERDUE: &[Column] = &stuck(links::OF_OVERDUE);
 /// The columns of sagas that break a rule of time, which has a runbook.
 const fn stuck(runbook: &'static [Link]) -> [Column; 6] {
     [
-        Column {
-            field: "sagaId",
-            title: "Saga",
-            kind: Text,
-            links: links::OF_SAGA,
-        },
-        Column {
-            field: "sagaType",
-            title: "Type",
-            kind: Text,
-            links: &[],
-        },
+        SAGA,
+        TYPE,
         Column {
             field: "stuck.rule",
             title: "Rule",

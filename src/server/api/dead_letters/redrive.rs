@@ -33,7 +33,7 @@ pub(super) struct OrderBody {
     /// All dead letters that match, up to 100000; `{}` for all open ones.
     #[serde(default, deserialize_with = "object_or_null")]
     filter: Option<FilterBody>,
-    /// At most so many of them, the oldest first; of those that are named only open ones then.
+    /// At most this many of them, the oldest first; of dead letters that are named, the open ones.
     #[schema(minimum = 1, maximum = 100_000)]
     limit: Option<u64>,
     /// Publish at most so many in a second. Redrives that were asked for later wait meanwhile.

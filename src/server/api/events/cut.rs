@@ -2,6 +2,9 @@
 
 use crate::domain::Cut;
 
+/// Partitions are below this one, which no topic has: a cut has a place for each up to its highest.
+const END_OF_PARTITIONS: u32 = 100_000;
+
 /// Partitions and the next offset of each.
 pub(super) fn text(cut: &Cut) -> String {
     let parts: Vec<String> = cut
@@ -15,9 +18,6 @@ pub(super) fn text(cut: &Cut) -> String {
         parts.join(",")
     }
 }
-
-/// Partitions are below this one, which no topic has: a cut has a place for each up to its highest.
-const END_OF_PARTITIONS: u32 = 100_000;
 
 pub(super) fn parse(text: &str) -> Option<Cut> {
     let mut cut = Cut::default();
