@@ -20,7 +20,7 @@ from servers import free_port, wait_until  # noqa: E402
 PICTURES = ROOT / "docs" / "pictures"
 STOP = re.compile(r"^  \d  .+\n     (http\S+)$", re.MULTILINE)
 WIDTH = 1200
-LARGEST = 200_000
+LARGEST = 150_000
 
 
 def main(binary):
@@ -38,20 +38,16 @@ def main(binary):
 
 
 def take_all(browser, stops):
-    overview, saga, _, letters, _ = (at.removeprefix(origin(at)) for at in stops)
+    _, saga, _, letters, _ = (at.removeprefix(origin(at)) for at in stops)
     url = origin(stops[0])
     with browser.window(url, WIDTH) as window:
         window.open(saga)
         # It is reported while one looks.
         wait_until(lambda: window.open(saga) and is_compensated(window), 60, "the compensation", interval=1)
         rehearsal = rehearse(window, letters)
-    # The flow of a minute is worth looking at.
-    with browser.window(url, WIDTH) as window:
-        edges = window.page.locator("svg [data-edge]")
-        wait_until(lambda: window.open(overview) and edges.count() > 5, 120, "the flow")
     for theme in ("light", "dark"):
         with browser.window(url, WIDTH, theme=theme) as window:
-            for name, path in (("overview", overview), ("saga", saga), ("rehearsal", rehearsal)):
+            for name, path in (("saga", saga), ("rehearsal", rehearsal)):
                 window.open(path)
                 take(window, PICTURES / f"{name}-{theme}.png")
 
