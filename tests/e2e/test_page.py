@@ -286,7 +286,7 @@ def test_stuck_sagas_are_found_kept_and_changed_by_keyboard_alone(shop, browser)
         window.tab_to("#act-many-to")
         page.keyboard.type("Compensated")
         say_who_and_why(window, "#act-status-many", "given back by hand")
-        page.wait_for_selector("#act-status-many li:nth-child(3)")
+        page.wait_for_selector("#act-status-many [data-outcome] li:nth-child(3)")
         results = page.inner_text("#act-status-many [data-outcome]")
         assert results.count("Done") == 2, results
         for saga in picked:

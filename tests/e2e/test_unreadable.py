@@ -63,8 +63,7 @@ def test_a_batch_that_cannot_be_unpacked_is_told_and_then_passed_over(make_world
     tracker = world.tracker().spawn()
     told = wait_until(lambda: next((m for s, m in [kafka(tracker)] if s == "DOWN"), None), 60, "health that tells")
     assert world.topic in told and "partition 0, offset 1" in told, told
-    assert tracker.api.get("/api/v1/sagas/before").status_code == 200
-
+    wait_until(lambda: tracker.api.get("/api/v1/sagas/before").status_code == 200, 30, "what stands before it")
     wait_until(lambda: tracker.api.get("/api/v1/sagas/after").status_code == 200, 90, "what stands behind it")
     wait_until(lambda: kafka(tracker)[0] == "UP", 30, "health again")
     metrics = tracker.api.metrics()

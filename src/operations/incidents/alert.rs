@@ -169,26 +169,25 @@ impl Reader {
         let resolved = self.resolved(fields, &place);
         let labels = self.pairs(fields, &place, "labels");
         let annotations = self.pairs(fields, &place, "annotations");
+        let ends_at = self.any_text(fields, &place, "endsAt");
+        let generator_url = self.any_text(fields, &place, "generatorURL");
         let (fingerprint, began, resolved) = (fingerprint?, began?, resolved?);
         // Nothing ends later than it is told, nor, where a clock lags behind, before it began.
-        let ended = resolved.then(|| end(fields).unwrap_or(self.now).min(self.now).max(began));
+        let ended = resolved.then(|| ends_at.and_then(end).unwrap_or(self.now).min(self.now).max(began));
         Some(Alert {
             fingerprint,
             began,
             ended,
             labels: labels?,
             annotations: annotations?,
-            generator_url: fields
-                .get("generatorURL")
-                .and_then(Value::as_str)
-                .and_then(web_address),
+            generator_url: generator_url.and_then(web_address),
         })
     }
 
     fn start(&mut self, fields: &Map<String, Value>, place: &str) -> Option<Millis> {
         let sent = fields.get("startsAt").unwrap_or(&Value::Null);
         let latest = self.now.0.saturating_add(MAX_AHEAD_MILLIS);
-        let began = instant(sent).filter(|at| (FIRST_START..=latest).contains(&at.0));
+        let began = sent.as_str().and_then(instant).filter(|at| (FIRST_START..=latest).contains(&at.0));
         if began.is_none() {
             let accepted = "an instant from 2000 up to 5 minutes from now, as in 2026-01-31T09:30:00Z";
             self.fault(&format!("{place}startsAt"), sent, accepted);
@@ -263,6 +262,15 @@ impl Reader {
         text.map(str::to_owned)
     }
 
+    /// A text whatever it says; not having it is no fault.
+    fn any_text<'f>(&mut self, fields: &'f Map<String, Value>, place: &str, name: &str) -> Option<&'f str> {
+        let sent = fields.get(name).filter(|sent| !sent.is_null())?;
+        if sent.as_str().is_none() {
+            self.fault(&format!("{place}{name}"), sent, "a text");
+        }
+        sent.as_str()
+    }
+
     fn optional_text(
         &mut self,
         fields: &Map<String, Value>,
@@ -279,13 +287,12 @@ impl Reader {
 }
 
 /// When it ended. While an alert fires, that is the year 1, or when its sender would forget it.
-fn end(fields: &Map<String, Value>) -> Option<Millis> {
-    let ended = fields.get("endsAt").and_then(instant)?;
-    (ended.0 >= FIRST_START).then_some(ended)
+fn end(sent: &str) -> Option<Millis> {
+    instant(sent).filter(|ended| ended.0 >= FIRST_START)
 }
 
-fn instant(sent: &Value) -> Option<Millis> {
-    let at: Timestamp = sent.as_str()?.parse().ok()?;
+fn instant(sent: &str) -> Option<Millis> {
+    let at: Timestamp = sent.parse().ok()?;
     Some(Millis(at.as_millisecond()))
 }
 

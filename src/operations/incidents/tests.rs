@@ -312,6 +312,11 @@ fn what_cannot_be_understood_is_refused_by_the_name_of_its_field() {
         with(|of| of["fingerprint"] = json!("")),
         ["alerts[0].fingerprint"]
     );
+    assert_eq!(with(|of| of["endsAt"] = json!(7)), ["alerts[0].endsAt"]);
+    assert_eq!(
+        with(|of| of["generatorURL"] = json!({})),
+        ["alerts[0].generatorURL"]
+    );
     assert_eq!(with(|of| of["labels"] = json!({"a": 1})), ["alerts[0].labels.a"]);
     assert_eq!(with(|of| of["labels"] = json!(["a"])), ["alerts[0].labels"]);
     assert_eq!(

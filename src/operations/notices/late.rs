@@ -88,7 +88,7 @@ struct LeftOut {
     recovered: Vec<String>,
 }
 
-impl<T: Transport> Sender<'_, T> {
+impl<T: Transport> Sender<T> {
     /// Tells who was late at an instant and was not told of. Who is late no more is forgotten, and told of when it is
     /// late again.
     pub(super) fn tell_late(
@@ -97,7 +97,7 @@ impl<T: Transport> Sender<'_, T> {
         rule: StuckRule,
         at: Millis,
     ) -> Result<(), RoundError> {
-        let query = &self.notices.query;
+        let query = &self.notices.query.clone();
         let mut rows = self.cursors.late(event)?;
         let found = late(query, rule, at)?;
         self.warn_of_more(event, &found, &rows);

@@ -38,8 +38,8 @@ pub(super) enum RoundError {
 }
 
 /// Tells one webhook.
-pub(super) struct Sender<'n, T> {
-    pub(super) notices: &'n Notices,
+pub(super) struct Sender<T> {
+    pub(super) notices: Notices,
     pub(super) webhook: Webhook,
     transport: T,
     pub(super) cursors: Cursors,
@@ -53,21 +53,36 @@ pub(super) struct Sender<'n, T> {
     look: Option<(u64, Millis)>,
 }
 
-impl<'n, T: Transport> Sender<'n, T> {
-    pub(super) fn new(notices: &'n Notices, webhook: Webhook, transport: T) -> Self {
+impl<T: Transport> Sender<T> {
+    pub(super) fn new(notices: Notices, webhook: Webhook, transport: T) -> Self {
         Self {
-            notices,
-            transport,
             cursors: Cursors {
                 store: notices.query.store().clone(),
                 target: webhook.key.clone(),
             },
-            webhook,
             events: notices.settings.events().unwrap_or_default(),
+            notices,
+            transport,
+            webhook,
             settled: BTreeMap::new(),
             failures: BTreeMap::new(),
             look: None,
         }
+    }
+
+    /// Begins with what happens from now on, of each event of which the webhook was never told.
+    pub(super) fn begin(&self) -> Result<(), QueryError> {
+        for event in &self.events {
+            if event.rule().is_none() && self.cursors.progress(*event)?.is_none() {
+                self.begin_with(*event)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_with(&self, event: NoticeEvent) -> Result<(), QueryError> {
+        let end = sources::end(&self.notices.query, &self.notices.topics, event)?;
+        Ok(self.cursors.begin(event, self.notices.clock.now(), &end)?)
     }
 
     /// Tells until shutdown. A receiver that is away is tried again, less and less often.
@@ -146,14 +161,11 @@ impl<'n, T: Transport> Sender<'n, T> {
     }
 
     fn tell_behind_cursor(&mut self, event: NoticeEvent) -> Result<(), RoundError> {
-        let (query, topics) = (&self.notices.query, &self.notices.topics);
         let Some(Progress { begun, mut places }) = self.cursors.progress(event)? else {
-            // A webhook that is new is told what happens from now on.
-            let end = sources::end(query, topics, event)?;
-            self.cursors.begin(event, self.notices.clock.now(), &end)?;
-            return Ok(());
+            return Ok(self.begin_with(event)?);
         };
         loop {
+            let (query, topics) = (&self.notices.query, &self.notices.topics);
             let Found { notices, next, more } = match event {
                 NoticeEvent::NewDeadLetter => sources::letters(query, topics, &places)?,
                 _ => sources::failed(query, &places)?,

@@ -123,12 +123,12 @@ impl World {
         self.sender(&notices, receiver).round().unwrap();
     }
 
-    fn sender<'n, F: FnMut(&Notice) -> Result<(), SendError>>(
+    fn sender<F: FnMut(&Notice) -> Result<(), SendError>>(
         &self,
-        notices: &'n Notices,
+        notices: &Notices,
         receiver: Receiver<F>,
-    ) -> Sender<'n, Receiver<F>> {
-        let mut sender = Sender::new(notices, Webhook::of("https://hook.example/"), receiver);
+    ) -> Sender<Receiver<F>> {
+        let mut sender = Sender::new(notices.clone(), Webhook::of("https://hook.example/"), receiver);
         sender.shown_until();
         self.answer();
         sender
@@ -230,6 +230,25 @@ fn a_webhook_that_is_new_is_told_what_happens_from_then_on_and_each_of_it_once()
     assert_eq!(world.told(), [failed("s3"), failed("s4"), failed("s5")]);
     world.round();
     assert_eq!(world.told(), []);
+}
+
+#[test]
+fn what_happens_between_the_start_and_the_first_look_is_told() {
+    let world = World::new();
+    world.project(&failing(0, 3));
+    let notices = world.notices();
+    let receiver = Receiver(|notice: &Notice| {
+        world.take(notice);
+        Ok(())
+    });
+    let mut sender = world.sender(&notices, receiver);
+    sender.begin().unwrap();
+    world.project(&failing(3, 1));
+    world.letters(5..6);
+    sender.round().unwrap();
+    let told = world.told();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.contains(&failed("s3")), "{told:?}");
 }
 
 #[test]

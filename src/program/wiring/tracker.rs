@@ -199,6 +199,10 @@ impl Tracker {
         let news = Arc::new(Notify::new());
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
+        // Before anything is read: what becomes known after the start is told.
+        for thread in notices.spawn()? {
+            supervisor.thread("notices", thread);
+        }
         if let Some(publisher) = publisher {
             supervisor.task("dead-letters", publisher);
         }
@@ -259,9 +263,6 @@ impl Tracker {
             "letter-retention",
             letters.context("starting the thread that removes settled dead letters")?,
         );
-        if let Some(notices) = notices.spawn()? {
-            supervisor.thread("notices", notices);
-        }
         let ingest = Ingest {
             store: store.clone(),
             schemas: schemas.clone(),

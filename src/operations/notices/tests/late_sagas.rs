@@ -64,7 +64,7 @@ fn nobody_is_told_who_is_late_before_the_broker_says_where_the_topic_ends() {
         world.take(notice);
         Ok(())
     });
-    let mut sender = Sender::new(&notices, Webhook::of("https://hook.example/"), receiver);
+    let mut sender = Sender::new(notices, Webhook::of("https://hook.example/"), receiver);
     sender.round().unwrap();
     sender.round().unwrap();
     assert_eq!(world.told(), [], "what the broker said before is no proof");
