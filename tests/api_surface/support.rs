@@ -15,12 +15,12 @@ use saga_tracker::operations::dead_letters::{Consumption, Sources};
 use saga_tracker::operations::decisions::{Decisions, OpsStatus, StatusChanger};
 use saga_tracker::operations::definitions::{Configured, Definitions};
 use saga_tracker::operations::incidents::{IncidentSettings, Incidents, Token};
-use saga_tracker::operations::notices::NoticeStatus;
 use saga_tracker::operations::objects::ObjectsSettings;
 use saga_tracker::operations::rebuild::{RebuildParts, Rebuilds};
 use saga_tracker::operations::retention::RetentionSettings;
 use saga_tracker::operations::snapshot::{SnapshotParts, SnapshotSettings, Snapshots};
 use saga_tracker::operations::topic_replay::{TopicReplayParts, TopicReplays};
+use saga_tracker::operations::webhooks::WebhookStatus;
 use saga_tracker::pipeline::ingest::origin::DeadLetterTopics;
 use saga_tracker::pipeline::ingest::space::FreeSpace;
 use saga_tracker::pipeline::ingest::status::IngestStatus;
@@ -189,8 +189,8 @@ impl Surface {
         metrics.follow_decisions(ops.clone());
         metrics.follow_retention(Arc::default());
         metrics.follow_projector(projector.watch());
-        let notices = Arc::new(NoticeStatus::default());
-        metrics.follow_notices(notices.clone());
+        let webhooks = Arc::new(WebhookStatus::default());
+        metrics.follow_webhooks(webhooks.clone());
         let redrives = Redrives::new(RedriveParts {
             sources: Sources {
                 store: store.clone(),
@@ -261,7 +261,7 @@ impl Surface {
             ),
             snapshots,
             incidents: Incidents::open(store.clone(), IncidentSettings::default(), token).unwrap(),
-            notices,
+            webhooks,
             ended: Arc::default(),
             audit,
             metrics,

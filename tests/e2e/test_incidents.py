@@ -157,9 +157,9 @@ def telling(world, url):
     secret = world.directory / "secret"
     secret.write_bytes(SECRET + b"\n")
     return world.tracker(
-        SAGA_TRACKER_NOTICES__URLS=url,
-        SAGA_TRACKER_NOTICES__SECRET_FILE=str(secret),
-        SAGA_TRACKER_NOTICES__INTERVAL_SECONDS="1",
+        SAGA_TRACKER_WEBHOOKS__URLS=url,
+        SAGA_TRACKER_WEBHOOKS__SECRET_FILE=str(secret),
+        SAGA_TRACKER_WEBHOOKS__INTERVAL_SECONDS="1",
     )
 
 
@@ -216,7 +216,7 @@ def test_a_real_alertmanager_opens_and_ends_an_incident(world, tmp_path):
 
 def test_every_failed_saga_and_dead_letter_is_told_signed_and_over_restarts(world, receiver):
     tracker = telling(world, f"http://127.0.0.1:{receiver.port}/hook").start()
-    wait_until(lambda: tracker.api.health()[1]["components"]["notices"]["status"] == "UP", 30, "health")
+    wait_until(lambda: tracker.api.health()[1]["components"]["webhooks"]["status"] == "UP", 30, "health")
     receiver.refusals = 3
     world.publish(SEED, 100)
     world.publish_poison(random.Random(SEED))
@@ -235,7 +235,7 @@ def test_every_failed_saga_and_dead_letter_is_told_signed_and_over_restarts(worl
     assert {notice["event"] for notice in receiver.got} <= EVENTS
     assert receiver.calls > len({notice["id"] for notice in receiver.got}), "what was refused came again"
     delivered = tracker.api.metrics().value(
-        "saga_tracker_notices_total", event="dead_letter.new", result="delivered"
+        "saga_tracker_webhook_notices_total", event="dead_letter.new", result="delivered"
     )
     assert delivered > 0
     assert tracker.terminate() == 0
@@ -248,7 +248,7 @@ def test_a_receiver_that_is_away_holds_nothing_up_and_is_told_once_it_is_back(wo
     tracker.wait_caught_up()
 
     def failing():
-        component = tracker.api.health()[1]["components"]["notices"]
+        component = tracker.api.health()[1]["components"]["webhooks"]
         return component["status"] == "UP" and "cannot be told since" in component["details"]["message"]
 
     wait_until(failing, 60, "health to say that the webhook is away")

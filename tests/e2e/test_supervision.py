@@ -19,7 +19,7 @@ PARTS = [
     "reread",
     "dead-letters",
     "foreign-letters",
-    "notices",
+    "webhooks",
     "snapshots",
     "sync",
 ]
@@ -38,8 +38,8 @@ def test_a_panic_anywhere_is_told_in_health_and_ends_the_process(world, seed):
             FAILPOINTS=f"thread.{part}=panic(on purpose)",
             SAGA_TRACKER_RETENTION__ENABLED="true",
             SAGA_TRACKER_KAFKA__CONSUME_DEAD_LETTERS="true",
-            SAGA_TRACKER_NOTICES__URLS="http://127.0.0.1:9/",
-            SAGA_TRACKER_NOTICES__SECRET_FILE=str(secret),
+            SAGA_TRACKER_WEBHOOKS__URLS="http://127.0.0.1:9/",
+            SAGA_TRACKER_WEBHOOKS__SECRET_FILE=str(secret),
         ).spawn()
     told = {}
     for part, tracker in trackers.items():

@@ -187,7 +187,10 @@ impl Reader {
     fn start(&mut self, fields: &Map<String, Value>, place: &str) -> Option<Millis> {
         let sent = fields.get("startsAt").unwrap_or(&Value::Null);
         let latest = self.now.0.saturating_add(MAX_AHEAD_MILLIS);
-        let began = sent.as_str().and_then(instant).filter(|at| (FIRST_START..=latest).contains(&at.0));
+        let began = sent
+            .as_str()
+            .and_then(instant)
+            .filter(|at| (FIRST_START..=latest).contains(&at.0));
         if began.is_none() {
             let accepted = "an instant from 2000 up to 5 minutes from now, as in 2026-01-31T09:30:00Z";
             self.fault(&format!("{place}startsAt"), sent, accepted);

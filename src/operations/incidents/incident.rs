@@ -42,7 +42,7 @@ pub struct Incident {
 
 /// An incident as it stands at an instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct IncidentView {
     /// The incident.
     pub incident: Arc<Incident>,
     /// Until when it was; `None` while it goes on.

@@ -5,8 +5,8 @@
 //! `token`; what happens *because* of them is nobody's business here.
 
 mod alert;
-mod book;
 mod incident;
+mod incident_store;
 mod room;
 mod settings;
 mod token;
@@ -15,7 +15,7 @@ mod token;
 mod tests;
 
 pub use alert::{Alert, AlertFault, Alerts, MAX_ALERTS};
-pub use book::{Asked, Incidents, Taken};
-pub use incident::{Incident, MatchedSagas, Told};
+pub use incident::{Incident, IncidentView, MatchedSagas};
+pub use incident_store::{IncidentFilter, Incidents, Taken};
 pub use settings::IncidentSettings;
 pub use token::{Token, TokenError};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::Millis;
+use crate::operations::secret_file::SecretFileError;
 use crate::store::SharedStore;
 use crate::store::memory::MemoryStore;
 use serde_json::{Map, Value, json};
@@ -50,7 +51,7 @@ fn open(store: &SharedStore, settings: IncidentSettings) -> Incidents {
     Incidents::open(store.clone(), settings, None).unwrap()
 }
 
-fn ids(incidents: &Incidents, asked: &Asked, now: Millis) -> Vec<String> {
+fn ids(incidents: &Incidents, asked: &IncidentFilter, now: Millis) -> Vec<String> {
     let (found, _) = incidents.page(asked, (0, 100), now);
     found.iter().map(|told| told.incident.id()).collect()
 }
@@ -99,7 +100,7 @@ fn an_alert_that_is_told_again_is_one_incident_and_an_end_ends_it_for_good() {
         }
     );
     assert!(incidents.open_at(NOW).is_empty());
-    let (found, total) = incidents.page(&Asked::default(), (0, 20), NOW);
+    let (found, total) = incidents.page(&IncidentFilter::default(), (0, 20), NOW);
     assert_eq!(total, 1);
     let until = "2026-01-31T21:00:00Z".parse::<jiff::Timestamp>().unwrap();
     assert_eq!(found[0].until, Some(Millis::from(until)));
@@ -108,7 +109,7 @@ fn an_alert_that_is_told_again_is_one_incident_and_an_end_ends_it_for_good() {
     incidents
         .take(&sent(&[alert("a", "2026-01-31T22:00:00Z")]), NOW)
         .unwrap();
-    assert_eq!(incidents.page(&Asked::default(), (0, 20), NOW).1, 2);
+    assert_eq!(incidents.page(&IncidentFilter::default(), (0, 20), NOW).1, 2);
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn incidents_are_there_again_after_a_restart() {
         )
         .unwrap();
     let after = open(&store, IncidentSettings::default());
-    let all = |of: &Incidents| of.page(&Asked::default(), (0, 20), NOW);
+    let all = |of: &Incidents| of.page(&IncidentFilter::default(), (0, 20), NOW);
     assert_eq!(all(&before), all(&after));
     assert_eq!(all(&after).1, 2);
 }
@@ -156,7 +157,7 @@ fn what_is_over_goes_before_what_goes_on_when_there_is_too_much() {
         )
         .unwrap();
     let names = |of: &Incidents| {
-        let (found, _) = of.page(&Asked::default(), (0, 9), NOW);
+        let (found, _) = of.page(&IncidentFilter::default(), (0, 9), NOW);
         found
             .iter()
             .map(|told| told.incident.fingerprint.clone())
@@ -178,13 +179,13 @@ fn what_nobody_tells_of_any_more_is_over_and_goes_in_the_end() {
         .take(&sent(&[alert("a", "2026-01-31T20:00:00Z")]), NOW)
         .unwrap();
     let (silent, old) = (Millis(NOW.0 + 73 * HOUR), Millis(NOW.0 + 91 * 24 * HOUR));
-    let (found, _) = incidents.page(&Asked::default(), (0, 9), silent);
+    let (found, _) = incidents.page(&IncidentFilter::default(), (0, 9), silent);
     assert_eq!(found[0].until, Some(NOW));
-    assert_eq!(incidents.page(&Asked::default(), (0, 9), old).1, 0);
+    assert_eq!(incidents.page(&IncidentFilter::default(), (0, 9), old).1, 0);
     incidents.take(&sent(&[]), old).unwrap();
     assert_eq!(
         open(&store, IncidentSettings::default())
-            .page(&Asked::default(), (0, 9), NOW)
+            .page(&IncidentFilter::default(), (0, 9), NOW)
             .1,
         0
     );
@@ -204,39 +205,39 @@ fn a_page_is_of_those_that_go_on_or_went_on_in_a_time() {
         )
         .unwrap();
     let at = |text: &str| Some(Millis::from(text.parse::<jiff::Timestamp>().unwrap()));
-    let count = |asked: Asked| ids(&incidents, &asked, NOW).len();
-    let all = Asked::default();
+    let count = |asked: IncidentFilter| ids(&incidents, &asked, NOW).len();
+    let all = IncidentFilter::default();
     assert_eq!(count(all.clone()), 2);
     assert_eq!(
-        count(Asked {
+        count(IncidentFilter {
             active: Some(true),
             ..all.clone()
         }),
         1
     );
     assert_eq!(
-        count(Asked {
+        count(IncidentFilter {
             active: Some(false),
             ..all.clone()
         }),
         1
     );
     assert_eq!(
-        count(Asked {
+        count(IncidentFilter {
             from: at("2026-01-31T11:00:00.001Z"),
             ..all.clone()
         }),
         1
     );
     assert_eq!(
-        count(Asked {
+        count(IncidentFilter {
             to: at("2026-01-31T19:59:59.999Z"),
             ..all.clone()
         }),
         1
     );
     assert_eq!(
-        count(Asked {
+        count(IncidentFilter {
             to: at("2026-01-31T09:00:00Z"),
             ..all.clone()
         }),
@@ -246,7 +247,7 @@ fn a_page_is_of_those_that_go_on_or_went_on_in_a_time() {
     assert_eq!(
         ids(
             &incidents,
-            &Asked {
+            &IncidentFilter {
                 id: Some(id.clone()),
                 ..all
             },
@@ -358,11 +359,17 @@ fn a_token_counts_as_it_stands_in_its_file_now() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");
     assert!(
-        matches!(Token::of(&path), Err(TokenError::Unreadable { .. })),
+        matches!(
+            Token::of(&path),
+            Err(TokenError(SecretFileError::Unreadable { .. }))
+        ),
         "no file"
     );
     std::fs::write(&path, " \n").unwrap();
-    assert!(matches!(Token::of(&path), Err(TokenError::Empty(_))), "no token");
+    assert!(
+        matches!(Token::of(&path), Err(TokenError(SecretFileError::Empty(_)))),
+        "no token"
+    );
     std::fs::write(&path, "one\n").unwrap();
     let token = Token::of(Path::new(&path)).unwrap();
     let incidents = Incidents::open(store(), IncidentSettings::default(), Some(token)).unwrap();
@@ -381,7 +388,7 @@ fn a_token_counts_as_it_stands_in_its_file_now() {
 }
 
 fn names(incidents: &Incidents) -> Vec<String> {
-    let (found, _) = incidents.page(&Asked::default(), (0, 100), NOW);
+    let (found, _) = incidents.page(&IncidentFilter::default(), (0, 100), NOW);
     found
         .iter()
         .map(|told| told.incident.fingerprint.clone())
@@ -456,7 +463,7 @@ fn an_alert_is_bounded_in_bytes_and_so_are_all_together() {
     let alerts = (0..=i64::try_from(most).unwrap()).map(of).collect();
     let receiver = None;
     incidents.take(&Alerts { receiver, alerts }, NOW).unwrap();
-    let (_, total) = incidents.page(&Asked::default(), (0, 1), NOW);
+    let (_, total) = incidents.page(&IncidentFilter::default(), (0, 1), NOW);
     assert!(
         (most as u64 - 2..=most as u64).contains(&total),
         "{total} of {most}"

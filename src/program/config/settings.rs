@@ -4,10 +4,10 @@ use super::problem::{ConfigError, Origin, Problem};
 use crate::domain::SagaDefinitions;
 use crate::operations::dead_letters::DeadLetterSettings;
 use crate::operations::incidents::IncidentSettings;
-use crate::operations::notices::NoticeSettings;
 use crate::operations::objects::ObjectsSettings;
 use crate::operations::retention::RetentionSettings;
 use crate::operations::snapshot::SnapshotSettings;
+use crate::operations::webhooks::WebhookSettings;
 use crate::pipeline::kafka::KafkaSettings;
 use crate::pipeline::projector::ProjectorSettings;
 use crate::pipeline::registry::RegistrySettings;
@@ -56,7 +56,7 @@ config! {
     retention: RetentionSettings,
     dead_letters: DeadLetterSettings,
     incidents: IncidentSettings,
-    notices: NoticeSettings,
+    webhooks: WebhookSettings,
     log: LogSettings,
 }
 

@@ -3,8 +3,8 @@
 use super::problem::{Origin, Problem};
 use super::setting::Effective;
 use super::settings::{Config, options};
-use crate::operations::notices::{MAX_URLS, NoticeEvent, NoticeSettings};
 use crate::operations::objects::{self, ObjectsError};
+use crate::operations::webhooks::{MAX_URLS, NoticeEvent, WebhookSettings};
 use crate::pipeline::kafka::properties;
 use crate::settings::{ConfigOption, Kind, Secret, mask_address};
 use figment::value::Value;
@@ -72,25 +72,25 @@ fn is_log_filter(text: &str) -> bool {
 }
 
 /// Who is told what, and with which secret.
-fn notices(notices: &NoticeSettings) -> Vec<(&'static str, String)> {
+fn webhooks(webhooks: &WebhookSettings) -> Vec<(&'static str, String)> {
     let mut problems = Vec::new();
-    let urls = notices.urls().count();
+    let urls = webhooks.urls().count();
     if urls > MAX_URLS {
         problems.push((
-            "notices.urls",
+            "webhooks.urls",
             format!("found {urls} addresses; accepted: up to {MAX_URLS}"),
         ));
     }
-    if let Err(name) = notices.events() {
+    if let Err(name) = webhooks.events() {
         let names = NoticeEvent::ALL.map(NoticeEvent::as_str).join(", ");
         problems.push((
-            "notices.events",
+            "webhooks.events",
             format!("found {name:?}; accepted: {names}, separated by commas"),
         ));
     }
-    if urls > 0 && notices.secret_file.is_none() {
-        let message = "found without notices.secret_file; notices are signed: set both";
-        problems.push(("notices.urls", message.to_owned()));
+    if urls > 0 && webhooks.secret_file.is_none() {
+        let message = "found without webhooks.secret_file; notices are signed: set both";
+        problems.push(("webhooks.urls", message.to_owned()));
     }
     problems
 }
@@ -119,7 +119,7 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
             report("kafka.ops_topic", message);
         }
     }
-    for (option, message) in notices(&config.notices) {
+    for (option, message) in webhooks(&config.webhooks) {
         report(option, message);
     }
     let registry = &config.registry;
@@ -208,7 +208,7 @@ pub(super) fn whole(config: &Config, origins: &Origins) -> Vec<Problem> {
 /// The text of an option, as it may be shown.
 fn text_shown(option: &str, text: &str) -> String {
     match option {
-        "notices.urls" => NoticeSettings::shown_urls(text),
+        "webhooks.urls" => WebhookSettings::shown_urls(text),
         _ => mask_address(text),
     }
 }
@@ -271,15 +271,15 @@ mod tests {
     fn of_the_address_of_a_webhook_only_the_host_is_shown() {
         let urls = "https://hook.example/T000/secret?k=v, https://u:pw@other.example:8443/x";
         let mut config = Config::default();
-        config.notices.urls = Some(urls.to_owned());
+        config.webhooks.urls = Some(urls.to_owned());
         let shown = "https://hook.example,https://********@other.example:8443";
         let values = effective(&config, &Origins::new());
         let value = values
             .iter()
-            .find(|value| value.option == "notices.urls")
+            .find(|value| value.option == "webhooks.urls")
             .unwrap();
         assert_eq!(value.value, Json::from(shown));
-        let option = options().find(|option| option.key == "notices.urls").unwrap();
+        let option = options().find(|option| option.key == "webhooks.urls").unwrap();
         let found = kind(option, &Value::from("ftp://hook.example/secret")).unwrap_err();
         assert_eq!(found, "\"ftp://hook.example\"");
         let found = kind(option, &Value::from("hook.example/secret")).unwrap_err();

@@ -15,12 +15,12 @@ use crate::operations::dead_letters::{
 };
 use crate::operations::definitions::{self, Configured, Definitions, Renewer};
 use crate::operations::incidents::{Incidents, Token};
-use crate::operations::notices::{NoticeStatus, Notices};
 use crate::operations::objects::{self, Objects};
 use crate::operations::rebuild::{RebuildParts, Rebuilds};
 use crate::operations::retention::{Retention, RetentionParts};
 use crate::operations::snapshot;
 use crate::operations::topic_replay::{TopicReplayParts, TopicReplays};
+use crate::operations::webhooks::{WebhookStatus, Webhooks};
 use crate::pipeline::ingest::late_schemas::{AskedFor, LateSchemas};
 use crate::pipeline::ingest::space::FreeSpace;
 use crate::pipeline::ingest::{Ingest, IngestStatus};
@@ -148,13 +148,13 @@ impl Tracker {
         metrics.follow_decisions(decisions.status.clone());
         metrics.follow_retention(retention.status().clone());
         let incidents = open_incidents(config, &store)?;
-        let told = Arc::new(NoticeStatus::default());
-        metrics.follow_notices(told.clone());
-        let notices = Notices {
+        let told = Arc::new(WebhookStatus::default());
+        metrics.follow_webhooks(told.clone());
+        let webhooks = Webhooks {
             query: query.clone(),
             topics: [kafka.topic.clone(), kafka.dlt_topic.clone()],
             ingest: status.clone(),
-            settings: config.notices.clone(),
+            settings: config.webhooks.clone(),
             status: told.clone(),
             clock: clock.clone(),
             shutdown: shutdown.clone(),
@@ -184,7 +184,7 @@ impl Tracker {
             topic_replays,
             snapshots: snapshots.clone(),
             incidents: incidents.clone(),
-            notices: told.clone(),
+            webhooks: told.clone(),
             ended: ended.clone(),
             audit: audit.clone(),
             metrics,
@@ -200,8 +200,8 @@ impl Tracker {
         let publisher = start_publisher(&kafka, &store, &news, &shutdown)?;
         let mut supervisor = Supervisor::new(ended.clone(), shutdown.clone());
         // Before anything is read: what becomes known after the start is told.
-        for thread in notices.spawn()? {
-            supervisor.thread("notices", thread);
+        for thread in webhooks.spawn()? {
+            supervisor.thread("webhooks", thread);
         }
         if let Some(publisher) = publisher {
             supervisor.task("dead-letters", publisher);

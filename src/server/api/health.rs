@@ -12,9 +12,9 @@ use super::settings::HealthSettings;
 use crate::domain::clock::SharedClock;
 use crate::domain::{Cut, Millis, UnreadableVersion};
 use crate::operations::decisions::{OpsSnapshot, OpsStatus};
-use crate::operations::notices::{NoticeStatus, WebhookFigures};
 use crate::operations::rebuild::{NoDiskSpace, Rebuilds};
 use crate::operations::retention::{RetentionSnapshot, RetentionStatus};
+use crate::operations::webhooks::{WebhookFigures, WebhookStatus};
 use crate::pipeline::ingest::space::Shortage;
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
 use crate::pipeline::projector::ProjectorWatch;
@@ -90,7 +90,7 @@ pub struct Report {
     /// Whether it is known of every offset what became of it.
     pub ledger: Component,
     /// How webhooks are told. No reason to be DOWN.
-    pub notices: Component,
+    pub webhooks: Component,
 }
 
 impl Report {
@@ -123,7 +123,7 @@ impl Report {
             of("threads", &self.threads),
             of("retention", &self.retention),
             of("ledger", &self.ledger),
-            of("notices", &self.notices),
+            of("webhooks", &self.webhooks),
         ]
     }
 
@@ -148,7 +148,7 @@ pub struct Health {
     ops: Arc<OpsStatus>,
     retention: Option<Arc<RetentionStatus>>,
     rebuilds: Rebuilds,
-    notices: Arc<NoticeStatus>,
+    webhooks: Arc<WebhookStatus>,
     ended: Arc<EndedParts>,
     clock: SharedClock,
     data_dir: Option<PathBuf>,
@@ -177,7 +177,7 @@ impl Health {
             projected: parts.projected.clone(),
             ops: parts.decisions.status.clone(),
             retention: parts.retention.as_ref().map(|it| it.status().clone()),
-            notices: parts.notices.clone(),
+            webhooks: parts.webhooks.clone(),
             rebuilds: parts.rebuilds.clone(),
             ended: parts.ended.clone(),
             clock: parts.clock.clone(),
@@ -209,7 +209,7 @@ impl Health {
             threads: threads(&ended),
             panicked: ended.iter().any(|part| part.panicked),
             retention: retention(self.retention.as_ref().map(|status| status.snapshot())),
-            notices: told(&self.notices.known()),
+            webhooks: told(&self.webhooks.known()),
             ledger: ledger(&self.query),
         }
     }
@@ -436,7 +436,7 @@ fn told(known: &WebhookFigures) -> Component {
         .map(|(webhook, (since, why))| format!("{webhook} cannot be told since {since}: {why}"))
         .collect();
     let message = match (known.webhooks, failing.is_empty()) {
-        (0, _) => "no webhook is set (notices.urls)".to_owned(),
+        (0, _) => "no webhook is set (webhooks.urls)".to_owned(),
         (webhooks, true) => format!("{webhooks} webhooks are told what happens"),
         (_, false) => failing.join("; "),
     };

@@ -4,7 +4,7 @@ use super::health::{Health, Report};
 use super::incident_sagas::{counted, with_counts};
 use super::parts::Parts;
 use crate::domain::Millis;
-use crate::operations::incidents::Told;
+use crate::operations::incidents::IncidentView;
 use crate::pipeline::query::{Overview, OverviewRequest, Query, QueryError};
 
 /// Incidents that are listed, at most.
@@ -22,7 +22,7 @@ pub(super) struct OverviewFacts {
     /// How many incidents are open.
     pub(super) open_incidents: u64,
     /// The newest of them, with how many sagas they are about.
-    pub(super) incidents: Vec<(Told, Option<u64>)>,
+    pub(super) incidents: Vec<(IncidentView, Option<u64>)>,
 }
 
 impl OverviewFacts {

@@ -8,11 +8,11 @@ use crate::operations::dead_letters::redrive::Redrives;
 use crate::operations::decisions::{Decisions, StatusChanger};
 use crate::operations::definitions::Definitions;
 use crate::operations::incidents::Incidents;
-use crate::operations::notices::NoticeStatus;
 use crate::operations::rebuild::Rebuilds;
 use crate::operations::retention::Retention;
 use crate::operations::snapshot::Snapshots;
 use crate::operations::topic_replay::TopicReplays;
+use crate::operations::webhooks::WebhookStatus;
 use crate::pipeline::ingest::status::IngestStatus;
 use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::query::Query;
@@ -50,7 +50,7 @@ pub struct Parts {
     /// Alerts that came in.
     pub incidents: Incidents,
     /// How webhooks are told.
-    pub notices: Arc<NoticeStatus>,
+    pub webhooks: Arc<WebhookStatus>,
     /// Which threads and tasks of the tracker ended unasked.
     pub ended: Arc<EndedParts>,
     /// Where calls that change something are recorded.

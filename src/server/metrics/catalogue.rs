@@ -141,7 +141,7 @@ catalogue! {
     /// Decisions to purge or restore that this replica could not apply and skipped for good, by reason; health says which was the last
     RETENTION_SKIPPED = Counter "saga_tracker_retention_skipped_decisions_total" ["reason"];
     /// Attempts to tell webhooks what happened since the process began, by what it was and what the attempt came to
-    NOTICES = Counter "saga_tracker_notices_total" ["event", "result"];
+    WEBHOOK_NOTICES = Counter "saga_tracker_webhook_notices_total" ["event", "result"];
     /// Deliveries of sagas that were removed before
     LATE_EVENTS = Counter "saga_tracker_late_events_total" [];
     /// Records that could not be applied, by reason

@@ -21,9 +21,9 @@ pub use requests::{Answered, Asked};
 
 use crate::domain::clock::SharedClock;
 use crate::operations::decisions::OpsStatus;
-use crate::operations::notices::NoticeStatus;
 use crate::operations::retention::RetentionStatus;
 use crate::operations::snapshot::SnapshotStatus;
+use crate::operations::webhooks::WebhookStatus;
 use crate::pipeline::ingest::status::IngestStatus;
 use crate::pipeline::projector::ProjectorWatch;
 use crate::pipeline::query::Query;
@@ -63,7 +63,7 @@ struct Inner {
     snapshots: OnceLock<Arc<SnapshotStatus>>,
     decisions: OnceLock<Arc<OpsStatus>>,
     retention: OnceLock<Arc<RetentionStatus>>,
-    notices: OnceLock<Arc<NoticeStatus>>,
+    webhooks: OnceLock<Arc<WebhookStatus>>,
     projector: OnceLock<ProjectorWatch>,
     requests: Requests,
     registry: Registry,
@@ -90,7 +90,7 @@ impl Metrics {
                 snapshots: OnceLock::new(),
                 decisions: OnceLock::new(),
                 retention: OnceLock::new(),
-                notices: OnceLock::new(),
+                webhooks: OnceLock::new(),
                 projector: OnceLock::new(),
                 requests,
                 registry,
@@ -115,8 +115,8 @@ impl Metrics {
     }
 
     /// Tells how webhooks are told too. Without, their family is left out.
-    pub fn follow_notices(&self, status: Arc<NoticeStatus>) {
-        self.inner.notices.get_or_init(|| status);
+    pub fn follow_webhooks(&self, status: Arc<WebhookStatus>) {
+        self.inner.webhooks.get_or_init(|| status);
     }
 
     /// Tells how long deliveries take until this projector has folded them too. Without, their family is left out.
@@ -160,8 +160,8 @@ impl Metrics {
                     state::read_retention(&retention.snapshot(), ops.next, &mut readings);
                 }
             }
-            if let Some(notices) = inner.notices.get() {
-                state::read_notices(&notices.known(), &mut readings);
+            if let Some(webhooks) = inner.webhooks.get() {
+                state::read_webhooks(&webhooks.known(), &mut readings);
             }
             process::read(&inner.query.store().usage(), &mut readings);
             readings

@@ -8,9 +8,9 @@ use super::{outcomes, rules};
 use crate::domain::Millis;
 use crate::operations::audit;
 use crate::operations::decisions::OpsSnapshot;
-use crate::operations::notices::{NoticeEvent, NoticeResult, WebhookFigures};
 use crate::operations::retention::{RetentionSnapshot, Skipped};
 use crate::operations::snapshot::{Known, Trigger};
+use crate::operations::webhooks::{NoticeEvent, NoticeResult, WebhookFigures};
 use crate::pipeline::ingest::status::IngestSnapshot;
 use crate::pipeline::query::{
     COMPENSATION_BUCKETS, GapCounts, LedgerRequest, OffsetsByClass, Query, QueryError, Totals,
@@ -364,7 +364,7 @@ pub(super) fn read_retention(known: &RetentionSnapshot, decided: u64, readings: 
 }
 
 /// Reads how webhooks are told.
-pub(super) fn read_notices(known: &WebhookFigures, readings: &mut Vec<Reading>) {
+pub(super) fn read_webhooks(known: &WebhookFigures, readings: &mut Vec<Reading>) {
     let mut attempts = Vec::new();
     for event in NoticeEvent::ALL {
         for result in NoticeResult::ALL {
@@ -376,7 +376,7 @@ pub(super) fn read_notices(known: &WebhookFigures, readings: &mut Vec<Reading>) 
             attempts.push((labels, count));
         }
     }
-    readings.push(Reading::since_start(catalogue::NOTICES, attempts));
+    readings.push(Reading::since_start(catalogue::WEBHOOK_NOTICES, attempts));
 }
 
 /// Reads what is known of snapshots.

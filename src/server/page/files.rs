@@ -37,6 +37,7 @@ embedded! {
         "parts.html",
         "redrive.html",
         "redrive_letters.html",
+        "redrive_publish.html",
         "redrive_rehearsal.html",
         "redrive_rows.html",
         "redrives.html",

@@ -246,7 +246,9 @@ fn decisions() -> Row {
             )
             .ask(
                 "{{event}} {{result}}",
-                of(catalogue::NOTICES).increase(WINDOW).sum(&["event", "result"]),
+                of(catalogue::WEBHOOK_NOTICES)
+                    .increase(WINDOW)
+                    .sum(&["event", "result"]),
             ),
         ],
     }

@@ -47,7 +47,7 @@ struct ComponentsBody {
     threads: ComponentBody,
     retention: ComponentBody,
     ledger: ComponentBody,
-    notices: ComponentBody,
+    webhooks: ComponentBody,
 }
 
 /// One component.
@@ -160,7 +160,7 @@ fn answer(report: Report, up: bool) -> Response {
         projections: report.projections.into(),
         retention: report.retention.into(),
         ledger: report.ledger.into(),
-        notices: report.notices.into(),
+        webhooks: report.webhooks.into(),
         ops: report.ops.into(),
         threads: report.threads.into(),
     };

@@ -149,7 +149,7 @@ fn surface() -> axum::Router {
             shutdown,
         }),
         incidents: Incidents::open(store.clone(), IncidentSettings::default(), None).unwrap(),
-        notices: Arc::default(),
+        webhooks: Arc::default(),
         ended: Arc::default(),
         audit,
         clock,

@@ -1,7 +1,7 @@
 //! An incident in an answer.
 
 use super::super::text::Instant;
-use crate::operations::incidents::{Incident, Told};
+use crate::operations::incidents::{Incident, IncidentView};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -50,7 +50,7 @@ pub(super) struct IncidentBody {
 }
 
 impl IncidentBody {
-    pub(super) fn of(told: &Told, sagas: Option<u64>) -> Self {
+    pub(super) fn of(told: &IncidentView, sagas: Option<u64>) -> Self {
         let incident: &Incident = &told.incident;
         Self {
             id: incident.id(),
@@ -73,7 +73,7 @@ impl IncidentBody {
 }
 
 /// The parameters of the search for an incident's sagas.
-fn search_of(told: &Told) -> BTreeMap<&'static str, String> {
+fn search_of(told: &IncidentView) -> BTreeMap<&'static str, String> {
     let named = told.incident.sagas();
     if named.saga_type.is_none() && named.order_id.is_none() {
         return BTreeMap::new();

@@ -8,7 +8,7 @@ use super::super::sagas::search::PageBody;
 use super::super::text::{ACCEPTED, Edge, edge_schema, parse_edge};
 use super::body::IncidentBody;
 use crate::domain::Millis;
-use crate::operations::incidents::Asked;
+use crate::operations::incidents::IncidentFilter;
 use crate::pipeline::query::Filter;
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -104,7 +104,7 @@ pub(super) async fn handle(
 ) -> Result<Json<IncidentsBody>, ApiError> {
     let query = IncidentsQuery::parse(query.as_deref())?;
     let (page, size) = (query.page, query.size);
-    let asked = Asked {
+    let asked = IncidentFilter {
         active: query.active,
         id: query.id,
         from: query.from,

@@ -14,7 +14,7 @@ use super::etag;
 use super::flow::{RecentFlowBody, WorstStepBody, worst};
 use super::range::Range;
 use crate::domain::{Millis, SagaStatus, SagaType};
-use crate::operations::incidents::Told;
+use crate::operations::incidents::IncidentView;
 use crate::pipeline::query::{Figures, OverviewRequest, Stretch};
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
@@ -188,7 +188,7 @@ struct OverviewIncidentBody {
 }
 
 impl OverviewIncidentBody {
-    fn of((told, sagas): &(Told, Option<u64>)) -> Self {
+    fn of((told, sagas): &(IncidentView, Option<u64>)) -> Self {
         Self {
             id: told.incident.id(),
             name: told.incident.name().to_owned(),

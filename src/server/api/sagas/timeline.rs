@@ -11,7 +11,7 @@ use super::archive_wanted;
 use super::columns::{ColumnsBody, DensityBody};
 use super::moment::{self, BasisBody};
 use crate::domain::{Millis, SagaId, Undoing, Unreached};
-use crate::operations::incidents::Told;
+use crate::operations::incidents::IncidentView;
 use crate::pipeline::query::{
     Basis, ColumnsRequest, MAX_COLUMN_ROWS, Moment, QueryError, StateSpan, Timeline, TimelineColumns,
 };
@@ -226,8 +226,8 @@ struct TimelineIncidentBody {
     until: Option<Instant>,
 }
 
-impl From<&Told> for TimelineIncidentBody {
-    fn from(told: &Told) -> Self {
+impl From<&IncidentView> for TimelineIncidentBody {
+    fn from(told: &IncidentView) -> Self {
         Self {
             id: told.incident.id(),
             name: told.incident.name().to_owned(),
@@ -265,7 +265,7 @@ impl<'a> TimelineColumnsBody<'a> {
         saga: &'a SagaId,
         found: &'a TimelineColumns,
         (moment, basis, now): (Moment, &Basis, Millis),
-        incidents: &[Told],
+        incidents: &[IncidentView],
     ) -> Self {
         let [as_of, known_at] = moment::instants(moment);
         let first_row = found.rows.first().map(|row| row.place.recorded_at);

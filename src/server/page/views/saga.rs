@@ -27,7 +27,7 @@ const EVENTS: &str = "2000";
 const LANES: [&str; 3] = ["service", "step", "partition"];
 const GAPS: [&str; 2] = ["cut", "scale"];
 /// A saga with more events is not read whole for its table: what only that tells is left to the plot.
-const MOST_READ: i64 = 20_000;
+const MOST_READ: i64 = 2_000;
 
 pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
     let Some(id) = visit.param("id") else {

@@ -1,56 +1,51 @@
 //! How notices are signed: as the Standard Webhooks specification says, HMAC-SHA256 over id, time and body, so that
 //! receivers can check it with a library that they have.
 
+use crate::operations::secret_file::{SecretFile, SecretFileError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
-use std::io::Read;
 use std::path::PathBuf;
 
-/// No secret is longer.
-const MAX_BYTES: u64 = 4_096;
 /// What a secret begins with that is given as base64.
-const ENCODED: &str = "whsec_";
+const ENCODED: &[u8] = b"whsec_";
+
+/// Why nothing can be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignerError {
+    /// The file holds no secret that can be read.
+    #[error("webhooks.secret_file: {0}")]
+    File(#[from] SecretFileError),
+    /// What it holds begins like a key of the specification and is none.
+    #[error("webhooks.secret_file: {} holds whsec_ and no base64 behind it; accepted: whsec_ and base64, or any other text", .0.display())]
+    NotBase64(PathBuf),
+}
 
 /// Signs with the secret that stands in a file.
 #[derive(Clone, Debug)]
-pub(super) struct Signer {
-    path: PathBuf,
-}
+pub(super) struct Signer(SecretFile);
 
 impl Signer {
-    /// With the secret of a file that can be read now. The error is why it cannot.
-    pub(super) fn of(path: PathBuf) -> Result<Self, String> {
-        let signer = Self { path };
+    /// With the secret of a file that can be read now.
+    pub(super) fn of(path: PathBuf) -> Result<Self, SignerError> {
+        let signer = Self(SecretFile(path));
         signer.secret()?;
         Ok(signer)
     }
 
     /// The value of the header `webhook-signature`.
-    pub(super) fn sign(&self, id: &str, seconds: i64, body: &[u8]) -> Result<String, String> {
-        let secret = self
-            .secret()
-            .map_err(|why| format!("the file of notices.secret_file {why}"))?;
-        Ok(signature(&secret, id, seconds, body))
+    pub(super) fn sign(&self, id: &str, seconds: i64, body: &[u8]) -> Result<String, SignerError> {
+        Ok(signature(&self.secret()?, id, seconds, body))
     }
 
-    fn secret(&self) -> Result<Vec<u8>, String> {
-        let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-        let mut text = String::new();
-        let file = std::fs::File::open(&self.path).map_err(unreadable)?;
-        file.take(MAX_BYTES + 1)
-            .read_to_string(&mut text)
-            .map_err(unreadable)?;
-        let secret = text.trim();
-        if secret.is_empty() || text.len() as u64 > MAX_BYTES {
-            return Err("holds no secret of 1 to 4096 bytes".to_owned());
-        }
+    fn secret(&self) -> Result<Vec<u8>, SignerError> {
+        let secret = self.0.read()?;
         match secret.strip_prefix(ENCODED) {
-            Some("") => Err("holds whsec_ and no secret behind it".to_owned()),
-            Some(encoded) => STANDARD
-                .decode(encoded)
-                .map_err(|error| format!("holds whsec_ and no base64 behind it: {error}")),
-            None => Ok(secret.as_bytes().to_vec()),
+            None => Ok(secret),
+            Some(encoded) => match STANDARD.decode(encoded) {
+                Ok(key) if !key.is_empty() => Ok(key),
+                _ => Err(SignerError::NotBase64(self.0.0.clone())),
+            },
         }
     }
 }
@@ -87,10 +82,10 @@ mod tests {
         assert!(Signer::of(path.clone()).is_err(), "no file");
         let of = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            Signer { path: path.clone() }.secret()
+            Signer(SecretFile(path.clone())).secret()
         };
-        assert_eq!(of("whsec_YWJj\n"), Ok(b"abc".to_vec()));
-        assert_eq!(of(" a b \n"), Ok(b"a b".to_vec()));
+        assert_eq!(of("whsec_YWJj\n").unwrap(), b"abc");
+        assert_eq!(of(" a b \n").unwrap(), b"a b");
         assert!(of("whsec_?").is_err());
         assert!(of("whsec_\n").is_err(), "an empty key");
         assert!(of("\n").is_err());

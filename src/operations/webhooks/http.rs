@@ -62,7 +62,7 @@ impl Transport for HttpTransport {
         let signature = self
             .signer
             .sign(&notice.id, seconds, &body)
-            .map_err(SendError::Away)?;
+            .map_err(|error| SendError::Away(error.to_string()))?;
         let answer = self
             .client
             .post(self.url.clone())

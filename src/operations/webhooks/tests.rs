@@ -59,8 +59,8 @@ impl<F: FnMut(&Notice) -> Result<(), SendError>> Transport for Receiver<F> {
 struct World {
     store: SharedStore,
     clock: Arc<TestClock>,
-    settings: NoticeSettings,
-    status: Arc<NoticeStatus>,
+    settings: WebhookSettings,
+    status: Arc<WebhookStatus>,
     ingest: Arc<IngestStatus>,
     got: Mutex<Vec<(NoticeEvent, String, serde_json::Value)>>,
 }
@@ -70,15 +70,15 @@ impl World {
         Self {
             store: testkit::store(),
             clock: Arc::new(TestClock(AtomicI64::new(DAY))),
-            settings: NoticeSettings::default(),
+            settings: WebhookSettings::default(),
             status: Arc::default(),
             ingest: Arc::default(),
             got: Mutex::default(),
         }
     }
 
-    fn notices(&self) -> Notices {
-        Notices {
+    fn webhooks(&self) -> Webhooks {
+        Webhooks {
             query: Query::new(self.store.clone(), definitions()).of_topic(TOPIC),
             topics: [TOPIC.to_owned(), "dlt".to_owned()],
             ingest: self.ingest.clone(),
@@ -115,20 +115,20 @@ impl World {
 
     /// A round of a process that begins with it and knows that it has read all.
     fn round(&self) {
-        let notices = self.notices();
+        let webhooks = self.webhooks();
         let receiver = Receiver(|notice: &Notice| {
             self.take(notice);
             Ok(())
         });
-        self.sender(&notices, receiver).round().unwrap();
+        self.sender(&webhooks, receiver).round().unwrap();
     }
 
     fn sender<F: FnMut(&Notice) -> Result<(), SendError>>(
         &self,
-        notices: &Notices,
+        webhooks: &Webhooks,
         receiver: Receiver<F>,
     ) -> Sender<Receiver<F>> {
-        let mut sender = Sender::new(notices.clone(), Webhook::of("https://hook.example/"), receiver);
+        let mut sender = Sender::new(webhooks.clone(), Webhook::of("https://hook.example/"), receiver);
         sender.shown_until();
         self.answer();
         sender
@@ -236,13 +236,13 @@ fn a_webhook_that_is_new_is_told_what_happens_from_then_on_and_each_of_it_once()
 fn what_happens_between_the_start_and_the_first_look_is_told() {
     let world = World::new();
     world.project(&failing(0, 3));
-    let notices = world.notices();
+    let webhooks = world.webhooks();
     let receiver = Receiver(|notice: &Notice| {
         world.take(notice);
         Ok(())
     });
-    let mut sender = world.sender(&notices, receiver);
-    sender.begin().unwrap();
+    let mut sender = world.sender(&webhooks, receiver);
+    webhooks.begin(&sender.cursors).unwrap();
     world.project(&failing(3, 1));
     world.letters(5..6);
     sender.round().unwrap();
@@ -346,8 +346,8 @@ fn told_until(ends: usize) -> World {
     world.project(&failing(0, 9));
     world.letters(0..5);
     world.wait(2 * HOUR);
-    let notices = world.notices();
-    let shutdown = notices.shutdown.clone();
+    let webhooks = world.webhooks();
+    let shutdown = webhooks.shutdown.clone();
     if ends == 0 {
         shutdown.cancel();
     }
@@ -360,7 +360,7 @@ fn told_until(ends: usize) -> World {
         }
         Ok(())
     });
-    let ended = world.sender(&notices, receiver).round();
+    let ended = world.sender(&webhooks, receiver).round();
     assert!(matches!(ended, Ok(()) | Err(RoundError::Stopped)), "{ended:?}");
     world
 }
@@ -370,7 +370,7 @@ fn a_receiver_that_fails_is_told_again_without_what_it_took() {
     let world = World::new();
     world.round();
     world.project(&failing(0, 5));
-    let notices = world.notices();
+    let webhooks = world.webhooks();
     let mut calls = 0;
     let receiver = Receiver(|notice: &Notice| {
         calls += 1;
@@ -380,7 +380,7 @@ fn a_receiver_that_fails_is_told_again_without_what_it_took() {
         world.take(notice);
         Ok(())
     });
-    let mut sender = world.sender(&notices, receiver);
+    let mut sender = world.sender(&webhooks, receiver);
     assert!(
         matches!(sender.round(), Err(RoundError::Untold(_))),
         "the third call fails"
@@ -397,9 +397,9 @@ fn a_notice_that_is_refused_for_good_or_too_old_keeps_nothing_back() {
     let world = World::new();
     world.round();
     world.project(&failing(0, 2));
-    let notices = world.notices();
+    let webhooks = world.webhooks();
     let refusing = Receiver(|_: &Notice| Err(SendError::Refused("422".to_owned())));
-    world.sender(&notices, refusing).round().unwrap();
+    world.sender(&webhooks, refusing).round().unwrap();
     world.round();
     assert_eq!(world.told(), []);
     world.project(&failing(2, 2));
@@ -421,7 +421,7 @@ fn what_fails_of_one_event_keeps_nothing_of_the_others_back_and_none_is_told_twi
     world.project(&failing(0, 3));
     world.letters(0..2);
     world.wait(2 * HOUR);
-    let notices = world.notices();
+    let webhooks = world.webhooks();
     let receiver = Receiver(|notice: &Notice| {
         if notice.event == NoticeEvent::SagaFailed {
             return Err(SendError::Failed("500".to_owned()));
@@ -429,7 +429,7 @@ fn what_fails_of_one_event_keeps_nothing_of_the_others_back_and_none_is_told_twi
         world.take(notice);
         Ok(())
     });
-    let mut sender = world.sender(&notices, receiver);
+    let mut sender = world.sender(&webhooks, receiver);
     for _ in 0..3 {
         assert!(matches!(sender.round(), Err(RoundError::Untold(_))), "it fails");
         world.answer();
@@ -453,7 +453,7 @@ fn what_expired_or_was_taken_before_one_that_fails_counts_once() {
     }
     world.project(&young);
     world.wait(73 * HOUR);
-    let notices = world.notices();
+    let webhooks = world.webhooks();
     let receiver = Receiver(|notice: &Notice| {
         let body: serde_json::Value = serde_json::from_slice(&notice.body()).unwrap();
         if body["saga"]["sagaId"] == "s3" {
@@ -462,7 +462,7 @@ fn what_expired_or_was_taken_before_one_that_fails_counts_once() {
         world.take(notice);
         Ok(())
     });
-    let mut sender = world.sender(&notices, receiver);
+    let mut sender = world.sender(&webhooks, receiver);
     for _ in 0..3 {
         assert!(sender.round().is_err(), "s3 is not taken");
     }
@@ -480,7 +480,7 @@ fn a_notice_that_is_answered_with_a_refusal_again_and_again_is_set_aside_and_one
         world.settings.events = "saga.failed".to_owned();
         world.round();
         world.project(&failing(0, 2));
-        let notices = world.notices();
+        let webhooks = world.webhooks();
         let receiver = Receiver(|notice: &Notice| {
             let body: serde_json::Value = serde_json::from_slice(&notice.body()).unwrap();
             if body["saga"]["sagaId"] == "s0" {
@@ -489,7 +489,7 @@ fn a_notice_that_is_answered_with_a_refusal_again_and_again_is_set_aside_and_one
             world.take(notice);
             Ok(())
         });
-        let mut sender = world.sender(&notices, receiver);
+        let mut sender = world.sender(&webhooks, receiver);
         for _ in 1..sender::MAX_FAILURES {
             assert!(sender.round().is_err(), "it may be taken yet");
         }
@@ -563,16 +563,16 @@ fn what_was_told_before_a_stop_is_not_told_again() {
     let world = World::new();
     world.round();
     world.project(&failing(0, 2));
-    let notices = world.notices();
+    let webhooks = world.webhooks();
     let receiver = Receiver(|notice: &Notice| {
         world.take(notice);
         let told = world.got.lock().unwrap().len();
         if told == 2 {
-            notices.shutdown.cancel();
+            webhooks.shutdown.cancel();
         }
         Ok(())
     });
-    let ended = world.sender(&notices, receiver).round();
+    let ended = world.sender(&webhooks, receiver).round();
     assert!(matches!(ended, Err(RoundError::Stopped)), "{ended:?}");
     assert_eq!(world.told(), [failed("s0"), failed("s1")]);
     world.round();
@@ -588,7 +588,7 @@ fn what_is_not_wanted_is_not_told_and_once_wanted_begins_anew() {
     world.letters(0..1);
     world.round();
     assert_eq!(world.told(), [(NoticeEvent::NewDeadLetter, "1-0".to_owned())]);
-    world.settings = NoticeSettings::default();
+    world.settings = WebhookSettings::default();
     world.round();
     assert_eq!(world.told(), []);
     world.project(&failing(2, 1));
@@ -616,11 +616,11 @@ fn the_address_of_a_webhook_is_shown_without_what_may_be_a_secret() {
 
 #[test]
 fn events_are_known_by_the_names_that_options_have() {
-    let settings = |events: &str| NoticeSettings {
+    let settings = |events: &str| WebhookSettings {
         events: events.to_owned(),
-        ..NoticeSettings::default()
+        ..WebhookSettings::default()
     };
-    assert_eq!(NoticeSettings::default().events().unwrap().len(), 4);
+    assert_eq!(WebhookSettings::default().events().unwrap().len(), 4);
     let one = settings(" saga.failed , ").events().unwrap();
     assert_eq!(one, BTreeSet::from([NoticeEvent::SagaFailed]));
     assert_eq!(settings("saga.lost").events(), Err("saga.lost".to_owned()));

@@ -23,7 +23,8 @@ mod transport;
 mod tests;
 
 pub use event::NoticeEvent;
-pub use parts::Notices;
-pub use settings::{MAX_URLS, NoticeSettings};
-pub use spawn::NoticeError;
-pub use status::{NoticeResult, NoticeStatus, WebhookFigures};
+pub use parts::Webhooks;
+pub use settings::{MAX_URLS, WebhookSettings};
+pub use signature::SignerError;
+pub use spawn::WebhookError;
+pub use status::{NoticeResult, WebhookFigures, WebhookStatus};

@@ -1,7 +1,7 @@
 //! All incidents that are kept: in the store, and in memory, where they are found.
 
 use super::alert::Alerts;
-use super::incident::{Incident, Told};
+use super::incident::{Incident, IncidentView};
 use super::settings::IncidentSettings;
 use super::token::{Token, TokenError};
 use crate::domain::Millis;
@@ -48,7 +48,7 @@ pub struct Taken {
 
 /// Which incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct IncidentFilter {
     /// Those that go on, or those that are over.
     pub active: Option<bool>,
     /// The one of that id.
@@ -160,15 +160,20 @@ impl Incidents {
     }
 
     /// The incidents that are asked for, newest first: a page of them, and how many there are.
-    pub fn page(&self, asked: &Asked, (page, size): (u64, usize), now: Millis) -> (Vec<Told>, u64) {
-        let found: Vec<Told> = self.told(now).filter(|told| asked.wants(told)).collect();
+    pub fn page(
+        &self,
+        asked: &IncidentFilter,
+        (page, size): (u64, usize),
+        now: Millis,
+    ) -> (Vec<IncidentView>, u64) {
+        let found: Vec<IncidentView> = self.told(now).filter(|told| asked.wants(told)).collect();
         let total = found.len() as u64;
         let skip = usize::try_from(page.saturating_mul(size as u64)).unwrap_or(usize::MAX);
         (found.into_iter().skip(skip).take(size).collect(), total)
     }
 
     /// Those that go on, newest first.
-    pub fn open_at(&self, now: Millis) -> Vec<Told> {
+    pub fn open_at(&self, now: Millis) -> Vec<IncidentView> {
         self.told(now).filter(|told| told.until.is_none()).collect()
     }
 
@@ -179,23 +184,23 @@ impl Incidents {
         (saga_type, order_id, saga_id): (&str, &str, &str),
         (first, last): (Millis, Millis),
         (now, limit): (Millis, usize),
-    ) -> Vec<Told> {
-        let time = Asked {
+    ) -> Vec<IncidentView> {
+        let time = IncidentFilter {
             from: Some(first),
             to: Some(last),
-            ..Asked::default()
+            ..IncidentFilter::default()
         };
         let found = self.told(now).filter(|told| time.wants(told));
         let named = found.filter(|told| told.incident.sagas().has(saga_type, order_id, saga_id));
         named.take(limit).collect()
     }
 
-    fn told(&self, now: Millis) -> impl Iterator<Item = Told> {
+    fn told(&self, now: Millis) -> impl Iterator<Item = IncidentView> {
         let (kept, settings) = (self.kept(), self.inner.settings.clone());
         let all: Vec<_> = kept.values().rev().cloned().collect();
         let there = all.into_iter().filter(move |it| !it.is_old(now, &settings));
         let settings = self.inner.settings.clone();
-        there.map(move |incident| Told {
+        there.map(move |incident| IncidentView {
             until: incident.until(now, &settings),
             incident,
         })
@@ -210,8 +215,8 @@ impl Incidents {
     }
 }
 
-impl Asked {
-    fn wants(&self, told: &Told) -> bool {
+impl IncidentFilter {
+    fn wants(&self, told: &IncidentView) -> bool {
         self.active.is_none_or(|active| active == told.until.is_none())
             && self.id.as_ref().is_none_or(|id| *id == told.incident.id())
             && self.to.is_none_or(|to| told.incident.began <= to)

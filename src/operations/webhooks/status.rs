@@ -46,9 +46,9 @@ pub struct WebhookFigures {
 
 /// Written by those who tell, read by health and metrics.
 #[derive(Default)]
-pub struct NoticeStatus(Mutex<WebhookFigures>);
+pub struct WebhookStatus(Mutex<WebhookFigures>);
 
-impl NoticeStatus {
+impl WebhookStatus {
     /// What is known now.
     pub fn known(&self) -> WebhookFigures {
         self.lock().clone()

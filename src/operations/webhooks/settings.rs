@@ -14,7 +14,7 @@ pub const MAX_URLS: usize = 8;
 settings! {
     /// Webhooks that are told what happens.
     #[derive(Debug)]
-    pub struct NoticeSettings of [notices] {
+    pub struct WebhookSettings of [notices] {
         /// Where notices are posted to, up to 8. Each is told all of them, in its own time.
         #[option(Urls)]
         pub urls: Option<String> = None,
@@ -30,17 +30,17 @@ settings! {
         pub interval_seconds: u64 = 10,
         /// Hours after which what happened is told no more, when the webhook could not be told until then.
         #[option(Integer(1, 8_760))]
-        pub give_up_hours: u64 = 72,
+        pub retry_hours: u64 = 72,
     }
 }
 
-impl NoticeSettings {
+impl WebhookSettings {
     /// The webhooks.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         listed(self.urls.as_deref().unwrap_or_default())
     }
 
-    /// A value of `notices.urls` as people may see it: without whatever may be a secret.
+    /// A value of `webhooks.urls` as people may see it: without whatever may be a secret.
     pub fn shown_urls(urls: &str) -> String {
         let shown: Vec<String> = listed(urls).map(transport::shown).collect();
         shown.join(",")
@@ -61,8 +61,8 @@ impl NoticeSettings {
     }
 
     /// Milliseconds after which what happened is told no more.
-    pub(super) fn give_up_millis(&self) -> i64 {
-        i64::try_from(self.give_up_hours)
+    pub(super) fn retry_millis(&self) -> i64 {
+        i64::try_from(self.retry_hours)
             .unwrap_or(i64::MAX)
             .saturating_mul(HOUR_MILLIS)
     }

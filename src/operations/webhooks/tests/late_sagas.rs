@@ -59,12 +59,12 @@ fn nobody_is_told_who_is_late_before_the_broker_says_where_the_topic_ends() {
     world.round();
     world.project(&[event_at("a", 0, "ORDER_CREATED", Started)]);
     world.wait(2 * HOUR);
-    let notices = world.notices();
+    let webhooks = world.webhooks();
     let receiver = Receiver(|notice: &Notice| {
         world.take(notice);
         Ok(())
     });
-    let mut sender = Sender::new(notices, Webhook::of("https://hook.example/"), receiver);
+    let mut sender = Sender::new(webhooks, Webhook::of("https://hook.example/"), receiver);
     sender.round().unwrap();
     sender.round().unwrap();
     assert_eq!(world.told(), [], "what the broker said before is no proof");
@@ -200,9 +200,9 @@ fn what_nobody_was_there_to_take_for_too_long_is_given_up() {
     world.round();
     world.project(&[event_at("a", 0, "ORDER_CREATED", Started)]);
     world.wait(HOUR);
-    let notices = world.notices();
+    let webhooks = world.webhooks();
     let away = Receiver(|_: &Notice| Err(SendError::Away("no route".to_owned())));
-    assert!(world.sender(&notices, away).round().is_err(), "nobody is there");
+    assert!(world.sender(&webhooks, away).round().is_err(), "nobody is there");
     world.wait(73 * HOUR);
     for _ in 0..2 {
         world.round();

@@ -3,7 +3,7 @@
 use super::cursors::{Cursors, Progress};
 use super::event::NoticeEvent;
 use super::notice::Notice;
-use super::parts::Notices;
+use super::parts::Webhooks;
 use super::sources::{self, Found};
 use super::status::NoticeResult;
 use super::transport::{SendError, Transport, Webhook};
@@ -39,7 +39,7 @@ pub(super) enum RoundError {
 
 /// Tells one webhook.
 pub(super) struct Sender<T> {
-    pub(super) notices: Notices,
+    pub(super) parts: Webhooks,
     pub(super) webhook: Webhook,
     transport: T,
     pub(super) cursors: Cursors,
@@ -54,14 +54,11 @@ pub(super) struct Sender<T> {
 }
 
 impl<T: Transport> Sender<T> {
-    pub(super) fn new(notices: Notices, webhook: Webhook, transport: T) -> Self {
+    pub(super) fn new(parts: Webhooks, webhook: Webhook, transport: T) -> Self {
         Self {
-            cursors: Cursors {
-                store: notices.query.store().clone(),
-                target: webhook.key.clone(),
-            },
-            events: notices.settings.events().unwrap_or_default(),
-            notices,
+            cursors: parts.cursors(&webhook),
+            events: parts.settings.events().unwrap_or_default(),
+            parts,
             transport,
             webhook,
             settled: BTreeMap::new(),
@@ -70,37 +67,22 @@ impl<T: Transport> Sender<T> {
         }
     }
 
-    /// Begins with what happens from now on, of each event of which the webhook was never told.
-    pub(super) fn begin(&self) -> Result<(), QueryError> {
-        for event in &self.events {
-            if event.rule().is_none() && self.cursors.progress(*event)?.is_none() {
-                self.begin_with(*event)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn begin_with(&self, event: NoticeEvent) -> Result<(), QueryError> {
-        let end = sources::end(&self.notices.query, &self.notices.topics, event)?;
-        Ok(self.cursors.begin(event, self.notices.clock.now(), &end)?)
-    }
-
     /// Tells until shutdown. A receiver that is away is tried again, less and less often.
     pub(super) fn run(mut self) {
         let mut failures = 0;
         loop {
-            failpoint::pass("thread.notices");
+            failpoint::pass("thread.webhooks");
             let wait = match self.round() {
                 Ok(()) => {
                     failures = 0;
-                    self.notices.status.mark_working(&self.webhook.shown);
-                    self.notices.settings.interval()
+                    self.parts.status.mark_working(&self.webhook.shown);
+                    self.parts.settings.interval()
                 }
                 Err(RoundError::Stopped) => return,
                 Err(error) => {
-                    let now = self.notices.clock.now();
+                    let now = self.parts.clock.now();
                     if self
-                        .notices
+                        .parts
                         .status
                         .mark_failing(&self.webhook.shown, now, &error.to_string())
                     {
@@ -118,7 +100,7 @@ impl<T: Transport> Sender<T> {
 
     fn stops_within(&self, wait: Duration) -> bool {
         let started = crate::wait::now();
-        while !self.notices.shutdown.is_cancelled() {
+        while !self.parts.shutdown.is_cancelled() {
             let passed = crate::wait::since(started);
             if passed >= wait {
                 return false;
@@ -150,8 +132,8 @@ impl<T: Transport> Sender<T> {
     /// The last time that this was asked by which answers show all that the topic held then; `None` while they do
     /// not. Before that a saga may look late whose end is only not read yet.
     pub(super) fn shown_until(&mut self) -> Option<Millis> {
-        let ingest = self.notices.ingest.snapshot();
-        let now = (ingest.asked, self.notices.clock.now());
+        let ingest = self.parts.ingest.snapshot();
+        let now = (ingest.asked, self.parts.clock.now());
         let (asked, at) = *self.look.get_or_insert(now);
         if !ingest.has_reached_end_since(asked) {
             return None;
@@ -162,10 +144,10 @@ impl<T: Transport> Sender<T> {
 
     fn tell_behind_cursor(&mut self, event: NoticeEvent) -> Result<(), RoundError> {
         let Some(Progress { begun, mut places }) = self.cursors.progress(event)? else {
-            return Ok(self.begin_with(event)?);
+            return Ok(self.parts.begin_with(&self.cursors, event)?);
         };
         loop {
-            let (query, topics) = (&self.notices.query, &self.notices.topics);
+            let (query, topics) = (&self.parts.query, &self.parts.topics);
             let Found { notices, next, more } = match event {
                 NoticeEvent::NewDeadLetter => sources::letters(query, topics, &places)?,
                 _ => sources::failed(query, &places)?,
@@ -174,7 +156,7 @@ impl<T: Transport> Sender<T> {
                 self.tell_once(notice)?;
             }
             if next != places {
-                failpoint::pass("notices.before_cursor");
+                failpoint::pass("webhooks.before_cursor");
                 self.cursors.move_to(event, &next)?;
                 self.settled.remove(&event);
             }
@@ -200,27 +182,27 @@ impl<T: Transport> Sender<T> {
     /// Tells a notice, unless it is too old. An error when it is to be told again.
     pub(super) fn tell(&mut self, notice: &Notice) -> Result<(), RoundError> {
         self.stop_if_asked()?;
-        let age = self.notices.clock.now().0.saturating_sub(notice.known.0);
-        if age > self.notices.settings.give_up_millis() {
-            self.notices.status.count(notice.event, NoticeResult::Expired);
+        let age = self.parts.clock.now().0.saturating_sub(notice.known.0);
+        if age > self.parts.settings.retry_millis() {
+            self.parts.status.count(notice.event, NoticeResult::Expired);
             return Ok(());
         }
         let why = match self.transport.send(notice) {
             Ok(()) => {
-                self.notices.status.count(notice.event, NoticeResult::Delivered);
+                self.parts.status.count(notice.event, NoticeResult::Delivered);
                 return Ok(());
             }
             Err(SendError::Away(why)) => {
-                self.notices.status.count(notice.event, NoticeResult::Failed);
+                self.parts.status.count(notice.event, NoticeResult::Failed);
                 return Err(RoundError::Untold(why));
             }
             Err(SendError::Failed(why)) if self.failed(notice) < MAX_FAILURES => {
-                self.notices.status.count(notice.event, NoticeResult::Failed);
+                self.parts.status.count(notice.event, NoticeResult::Failed);
                 return Err(RoundError::Untold(why));
             }
             Err(SendError::Failed(why) | SendError::Refused(why)) => why,
         };
-        self.notices.status.count(notice.event, NoticeResult::Refused);
+        self.parts.status.count(notice.event, NoticeResult::Refused);
         tracing::warn!(
             webhook = self.webhook.shown,
             id = notice.id,
@@ -242,7 +224,7 @@ impl<T: Transport> Sender<T> {
     }
 
     fn stop_if_asked(&self) -> Result<(), RoundError> {
-        if self.notices.shutdown.is_cancelled() {
+        if self.parts.shutdown.is_cancelled() {
             return Err(RoundError::Stopped);
         }
         Ok(())

@@ -97,7 +97,7 @@ impl<T: Transport> Sender<T> {
         rule: StuckRule,
         at: Millis,
     ) -> Result<(), RoundError> {
-        let query = &self.notices.query.clone();
+        let query = &self.parts.query.clone();
         let mut rows = self.cursors.late(event)?;
         let found = late(query, rule, at)?;
         self.warn_of_more(event, &found, &rows);
@@ -112,7 +112,7 @@ impl<T: Transport> Sender<T> {
                 continue;
             };
             self.tell(&late.notice(event, query.topic(), *row))?;
-            failpoint::pass("notices.before_told");
+            failpoint::pass("webhooks.before_told");
             let settled = LateNoticeRecord {
                 settled: true,
                 ..*row
@@ -140,7 +140,7 @@ impl<T: Transport> Sender<T> {
     /// Notes who is late for the first time, or once more. What is late when telling begins counts as seen when it
     /// became so.
     fn note_new(&self, event: NoticeEvent, rows: &mut LateRows, late: &[Late]) -> Result<(), RoundError> {
-        let now = self.notices.clock.now();
+        let now = self.parts.clock.now();
         let has_begun = self.cursors.progress(event)?.is_some();
         let mut new = Vec::new();
         for late in late {

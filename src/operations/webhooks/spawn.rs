@@ -1,0 +1,58 @@
+//! Begins to tell: a thread for each webhook.
+
+use super::http::HttpTransport;
+use super::parts::Webhooks;
+use super::sender::Sender;
+use super::signature::{Signer, SignerError};
+use super::transport::Webhook;
+use crate::pipeline::query::QueryError;
+use std::thread::JoinHandle;
+
+/// Why nothing can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// There is no secret to sign with.
+    #[error(transparent)]
+    Secret(#[from] SignerError),
+    /// The thread cannot be started.
+    #[error("the thread that tells webhooks: {0}")]
+    Thread(#[from] std::io::Error),
+    /// Where telling begins cannot be read or written.
+    #[error("where telling webhooks begins: {0}")]
+    Begin(#[from] QueryError),
+}
+
+impl Webhooks {
+    /// Starts telling, on a thread of its own for each webhook. A webhook that is new is told what becomes known from
+    /// now on, whenever its thread comes to it.
+    ///
+    /// # Errors
+    /// [`WebhookError`] when there is no secret, no thread, or a store that fails.
+    pub fn spawn(self) -> Result<Vec<JoinHandle<()>>, WebhookError> {
+        let urls: Vec<String> = self.settings.urls().map(str::to_owned).collect();
+        self.status.set_webhooks(urls.len());
+        let Some(secret) = self.settings.secret_file.clone().filter(|_| !urls.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let signer = Signer::of(secret)?;
+        let mut threads = Vec::new();
+        for url in urls {
+            let webhook = Webhook::of(&url);
+            self.begin(&self.cursors(&webhook))?;
+            let (parts, signer) = (self.clone(), signer.clone());
+            let thread = std::thread::Builder::new().name("webhooks".to_owned());
+            threads.push(thread.spawn(move || parts.run(&url, webhook, signer))?);
+        }
+        Ok(threads)
+    }
+    /// The client makes a runtime of its own, which a task cannot: it is made on the thread.
+    fn run(self, url: &str, webhook: Webhook, signer: Signer) {
+        match HttpTransport::new(url, signer, self.clock.clone()) {
+            Ok(transport) => Sender::new(self, webhook, transport).run(),
+            Err(error) => {
+                tracing::error!(webhook = webhook.shown, error, "the webhook is never told");
+                self.status.mark_failing(&webhook.shown, self.clock.now(), &error);
+            }
+        }
+    }
+}
