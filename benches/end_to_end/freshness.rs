@@ -28,6 +28,13 @@ const RATES: [(u64, usize, Duration); 5] = [
     (2_000, 150, Duration::from_millis(97)),
     (20_000, 150, Duration::from_millis(97)),
 ];
+/// Of those, the ones that a call is open for which waits for events.
+const WAITED_FOR: [u64; 2] = [0, 2_000];
+/// How many events a waiting call is measured with, and how long it is open before each.
+const WAITED_COUNT: usize = 150;
+const WAITED_PAUSE: Duration = Duration::from_millis(60);
+/// What is looked for; nothing else has this step.
+const STEP: &str = "PROBED";
 const IDLE: Duration = Duration::from_secs(20);
 
 /// Measures all rates on a topic of its own.
@@ -56,6 +63,21 @@ pub(crate) fn run(settings: &Settings, report: &mut Report) -> anyhow::Result<()
             ),
         );
     }
+    for beside in WAITED_FOR {
+        let mut waiting = Waiting::new(tracker.connect()?)?;
+        let seen = under_load(settings, beside, || probe.several_waited_for(&mut waiting))?;
+        report.at_most(
+            &format!("acknowledgement to a call that waits for events, p99, ms, {beside}/s beside"),
+            percentile(&seen, 99),
+            50.0,
+            format!(
+                "p50 {:.1}, p90 {:.1}, worst {:.1}",
+                percentile(&seen, 50),
+                percentile(&seen, 90),
+                percentile(&seen, 100)
+            ),
+        );
+    }
     let before = machine::seconds_of(tracker.pid())?;
     std::thread::sleep(IDLE);
     let share = (machine::seconds_of(tracker.pid())? - before) / IDLE.as_secs_f64();
@@ -63,7 +85,7 @@ pub(crate) fn run(settings: &Settings, report: &mut Report) -> anyhow::Result<()
         "processors of an idle tracker",
         share,
         0.02,
-        "nothing in the topic, nobody asks",
+        format!("{share:.4}; nothing in the topic, nobody asks"),
     );
     tracker.kill()
 }
@@ -201,6 +223,36 @@ impl Probe {
 
     /// Milliseconds from the acknowledgement to the answer.
     fn measure(&mut self) -> anyhow::Result<f64> {
+        let (saga, acknowledged) = self.publish()?;
+        let path = format!("/api/v1/sagas/{saga}");
+        let began = Instant::now();
+        while self.connection.get(&path)?.0 != 200 {
+            anyhow::ensure!(began.elapsed() < TIMEOUT, "{saga} does not show");
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        Ok((self.begun.elapsed() - acknowledged).as_secs_f64() * 1_000.0)
+    }
+
+    /// The same for a call that was open before.
+    fn several_waited_for(&mut self, waiting: &mut Waiting) -> anyhow::Result<Vec<f64>> {
+        let mut seen = Vec::new();
+        for _ in 0..WAITED_COUNT {
+            waiting.connection.reopen()?;
+            let begun = self.begun;
+            seen.push(std::thread::scope(|scope| {
+                let open = scope.spawn(|| waiting.for_one(begun));
+                std::thread::sleep(WAITED_PAUSE);
+                let (_, acknowledged) = self.publish()?;
+                let at = open.join().map_err(|_| anyhow::anyhow!("the call panicked"))??;
+                // It may show before the producer hears that it is acknowledged.
+                anyhow::Ok(at.saturating_sub(acknowledged).as_secs_f64() * 1_000.0)
+            })?);
+        }
+        Ok(seen)
+    }
+
+    /// Publishes an event of a saga of its own. The saga, and when it was acknowledged, since the start.
+    fn publish(&mut self) -> anyhow::Result<(String, Duration)> {
         self.count += 1;
         let saga = format!("fresh-{}-{}", std::process::id(), self.count);
         let now = jiff::Timestamp::from_millisecond(SystemClock.now().0)?;
@@ -209,7 +261,7 @@ impl Probe {
             event_timestamp: now,
             saga_id: saga.clone(),
             saga_type: SagaType::OrderCreation,
-            step: "ORDER_CREATED".to_owned(),
+            step: STEP.to_owned(),
             status: SagaStatus::Started,
             order_id: saga.clone(),
             metadata: None,
@@ -222,18 +274,47 @@ impl Probe {
             .payload(&value);
         self.producer.send(record).map_err(|(error, _)| error)?;
         let began = Instant::now();
-        let acknowledged = loop {
+        loop {
             self.producer.poll(Duration::from_millis(1));
             match self.acknowledged.load(Ordering::Relaxed) {
                 0 => anyhow::ensure!(began.elapsed() < TIMEOUT, "not acknowledged"),
-                at => break Duration::from_micros(at),
+                at => return Ok((saga, Duration::from_micros(at))),
             }
-        };
-        let path = format!("/api/v1/sagas/{saga}");
-        while self.connection.get(&path)?.0 != 200 {
-            anyhow::ensure!(began.elapsed() < TIMEOUT, "{saga} does not show");
-            std::thread::sleep(Duration::from_micros(500));
         }
-        Ok((self.begun.elapsed() - acknowledged).as_secs_f64() * 1_000.0)
     }
+}
+
+/// A call that waits for events, and goes on from where the last one ended.
+struct Waiting {
+    connection: Connection,
+    next: String,
+}
+
+impl Waiting {
+    fn new(mut connection: Connection) -> anyhow::Result<Self> {
+        let (_, body) = connection.get("/api/v1/events")?;
+        Ok(Self {
+            next: next(&body)?,
+            connection,
+        })
+    }
+
+    /// When the next event of the step was there, since the start.
+    fn for_one(&mut self, begun: Instant) -> anyhow::Result<Duration> {
+        loop {
+            let path = format!("/api/v1/events?step={STEP}&wait=20&after={}", self.next);
+            let (status, body) = self.connection.get(&path)?;
+            let at = begun.elapsed();
+            anyhow::ensure!(status == 200, "{status}: {body}");
+            self.next = next(&body)?;
+            if body.contains(STEP) {
+                return Ok(at);
+            }
+        }
+    }
+}
+
+fn next(body: &str) -> anyhow::Result<String> {
+    let body: serde_json::Value = serde_json::from_str(body)?;
+    Ok(body["next"].as_str().context("no next")?.to_owned())
 }

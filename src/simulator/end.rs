@@ -164,7 +164,8 @@ impl Sim {
         offsets::differences(&process.query, &rows, classes, &mut found);
         let mut rng = self.world.dice();
         let leads = self.plan.has(Trouble::OtherDefinitions) || self.plan.has(Trouble::Definitions);
-        answers::differences(&process.query, &account, &sagas, (&mut rng, leads), &mut found);
+        let answered = answers::differences(&process.query, &account, &sagas, (&mut rng, leads), &mut found);
+        self.count("questions about moments that were answered", answered);
         answers::letters(&process.query, &account, &sagas, &mut found);
         self.count_what_there_is(&account, &sagas, &rows);
         if self.plan.seed.is_multiple_of(4) {
@@ -172,8 +173,7 @@ impl Sim {
         }
         // A topic that was made anew does not tell any more what the one before had lost.
         let recreated = self.recreated.get();
-        found
-            .retain(|finding| !(self.plan.passes_over(finding) || recreated && finding.starts_with("[1.1]")));
+        found.retain(|finding| !(recreated && finding.starts_with("[1.1]")));
         let more = found.len().saturating_sub(TOLD);
         for finding in found.into_iter().take(TOLD) {
             self.fault(format!("replica {}: {finding}", replica.number));

@@ -4,11 +4,6 @@ use super::replica::Habits;
 use crate::program::demo::rng::Rng;
 use std::collections::BTreeSet;
 
-/// What is known to be broken, by its point of the issue. These troubles are left out and these
-/// findings are passed over, so that others show; `SIMULATE_BROKEN=1.1` puts one back to see it found.
-/// Whoever repairs a point removes it here.
-pub(super) const KNOWN_BROKEN: &[(&str, &[Trouble])] = &[];
-
 /// Something that may go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Trouble {
@@ -104,13 +99,11 @@ pub(super) struct Plan {
     pub(super) partitions: usize,
     pub(super) replicas: Vec<Habits>,
     pub(super) troubles: BTreeSet<Trouble>,
-    /// Points of the issue whose findings are passed over.
-    pub(super) passed_over: Vec<&'static str>,
 }
 
 impl Plan {
-    /// The plan of a seed, with one of the known points put back, if it is named.
-    pub(super) fn of(seed: u64, put_back: Option<&str>) -> Self {
+    /// The plan of a seed.
+    pub(super) fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ 0x5eed);
         let mut troubles: BTreeSet<Trouble> = OFTEN
             .into_iter()
@@ -119,16 +112,6 @@ impl Plan {
             .collect();
         if Rng::new(seed ^ 0xdef1).below(100) < DEFINITIONS {
             troubles.insert(Trouble::Definitions);
-        }
-        let passed_over: Vec<&str> = KNOWN_BROKEN
-            .iter()
-            .map(|(point, _)| *point)
-            .filter(|point| Some(*point) != put_back)
-            .collect();
-        for (point, broken) in KNOWN_BROKEN {
-            if passed_over.contains(point) {
-                troubles.retain(|trouble| !broken.contains(trouble));
-            }
         }
         // What a purge leaves of counts is told by the definitions in force then, and these differ between replicas.
         if troubles.contains(&Trouble::OtherDefinitions) {
@@ -148,18 +131,10 @@ impl Plan {
             partitions: 1 + rng.index(3),
             replicas: (0..count).map(|_| habits(&mut rng)).collect(),
             troubles,
-            passed_over,
         }
     }
 
     pub(super) fn has(&self, trouble: Trouble) -> bool {
         self.troubles.contains(&trouble)
-    }
-
-    /// Whether a finding is one of those that are passed over.
-    pub(super) fn passes_over(&self, finding: &str) -> bool {
-        self.passed_over
-            .iter()
-            .any(|point| finding.contains(&format!("[{point}]")))
     }
 }

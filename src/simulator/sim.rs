@@ -114,12 +114,9 @@ impl Sim {
         self.counts.borrow().clone()
     }
 
-    /// Notes a fault, unless it is known.
+    /// Notes a fault.
     pub(super) fn fault(&self, what: impl Into<String>) {
-        let what = what.into();
-        if !self.plan.passes_over(&what) {
-            self.faults.borrow_mut().push(what);
-        }
+        self.faults.borrow_mut().push(what.into());
     }
 
     /// What was found so far.

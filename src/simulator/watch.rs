@@ -4,7 +4,7 @@ use super::sim::Sim;
 use std::collections::BTreeMap;
 
 /// Counters that derive from stored state.
-const STORED: [&str; 9] = [
+const STORED: [&str; 13] = [
     "saga_failed_total",
     "saga_compensated_total",
     "saga_compensation_duration_seconds",
@@ -14,6 +14,10 @@ const STORED: [&str; 9] = [
     "saga_tracker_dead_letters_total",
     "saga_tracker_late_events_total",
     "saga_tracker_anomalies",
+    "saga_tracker_sagas_entered_total",
+    "saga_tracker_saga_duration_seconds",
+    "saga_tracker_edge_duration_seconds",
+    "saga_tracker_compensations_failed_total",
 ];
 
 impl Sim {

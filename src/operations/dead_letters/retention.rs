@@ -81,6 +81,7 @@ impl DeadLetterRetention {
         let mut last: Option<Instant> = None;
         let mut asked = None;
         while !self.shutdown.is_cancelled() {
+            crate::failpoint::pass("thread.letter-retention");
             if last.is_none_or(|at| at.elapsed() > INTERVAL) && self.has_read_all(&mut asked) {
                 asked = None;
                 match self.sweep() {

@@ -14,7 +14,7 @@ pub const MAX_URLS: usize = 8;
 settings! {
     /// Webhooks that are told what happens.
     #[derive(Debug)]
-    pub struct WebhookSettings of [notices] {
+    pub struct WebhookSettings of [webhooks] {
         /// Where notices are posted to, up to 8. Each is told all of them, in its own time.
         #[option(Urls)]
         pub urls: Option<String> = None,

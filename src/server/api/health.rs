@@ -18,7 +18,7 @@ use crate::operations::webhooks::{WebhookFigures, WebhookStatus};
 use crate::pipeline::ingest::space::Shortage;
 use crate::pipeline::ingest::status::{IngestSnapshot, IngestStatus};
 use crate::pipeline::projector::ProjectorWatch;
-use crate::pipeline::query::{LedgerRequest, Query};
+use crate::pipeline::query::{LedgerRequest, Query, QueryError};
 use crate::store::disk::{self, Room};
 use crate::store::{Key, SharedStore, Table, keys, totals};
 use std::path::PathBuf;
@@ -469,23 +469,25 @@ fn retention(known: Option<RetentionSnapshot>) -> Component {
 
 /// What is unexplained stays so whatever anybody does: it is told, and no reason to be DOWN.
 fn ledger(query: &Query) -> Component {
-    let message = match query.ledger(&LedgerRequest::default()) {
-        Err(error) => error.to_string(),
-        Ok(ledger) if ledger.is_complete() => "every offset is accounted for".to_owned(),
+    let (up, message) = match query.ledger(&LedgerRequest::default()) {
+        Err(error @ QueryError::SwitchedOff { .. }) => (true, error.to_string()),
+        Err(error) => (false, error.to_string()),
+        Ok(ledger) if ledger.is_complete() => (true, "every offset is accounted for".to_owned()),
         Ok(ledger) => {
             let lacking = ledger
                 .partitions
                 .iter()
                 .filter(|partition| !partition.is_complete());
             let numbers: Vec<String> = lacking.map(|partition| partition.partition.to_string()).collect();
-            format!(
-                "{} offsets are unexplained, of partitions {}; see GET /api/v1/ledger",
-                ledger.all().unexplained,
+            let unexplained = ledger.all().unexplained;
+            let message = format!(
+                "{unexplained} offsets are unexplained, of partitions {}; see GET /api/v1/ledger",
                 numbers.join(", ")
-            )
+            );
+            (true, message)
         }
     };
-    Component { up: true, message }
+    Component { up, message }
 }
 
 #[cfg(test)]

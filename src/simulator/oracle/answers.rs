@@ -21,14 +21,14 @@ use std::ops::ControlFlow;
 const KEPT: usize = 64;
 
 /// Every difference between the answers and what they should be. Where the rules of the fold changed, counters
-/// may lead: they never fall.
+/// may lead: they never fall. How many questions about all sagas at a moment were answered.
 pub(crate) fn differences(
     query: &Query,
     account: &Account,
     sagas: &Sagas,
     (rng, leads): (&mut Rng, bool),
     found: &mut Vec<String>,
-) {
+) -> u64 {
     let deliveries = account.events();
     for (saga, known) in &sagas.live {
         if !one(query, saga, known, found) {
@@ -53,10 +53,17 @@ pub(crate) fn differences(
     }
     let of = |saga: &SagaId| deliveries[saga].iter().map(|(event, _)| event.clone()).collect();
     let live: Vec<(&SagaId, Vec<Event>)> = sagas.live.keys().map(|saga| (saga, of(saga))).collect();
+    let mut answered = 0;
     for _ in 0..4 {
-        found.extend(population::differences(query, &live, rng));
-        found.extend(inside::differences(query, &live, rng));
-        found.extend(moves::differences(query, &live, rng));
+        let differences = [
+            population::differences(query, &live, rng),
+            inside::differences(query, &live, rng),
+            moves::differences(query, &live, rng),
+        ];
+        for differences in differences.into_iter().flatten() {
+            answered += 1;
+            found.extend(differences);
+        }
         found.extend(flow::differences(query, &live, rng));
     }
     totals(&query.totals().unwrap(), (account, sagas, leads), found);
@@ -64,6 +71,7 @@ pub(crate) fn differences(
         search(query, sagas, rng, found);
     }
     rules::differences(query, sagas, (rng, leads), found);
+    answered
 }
 
 /// The saga as it is now. Whether it is answered at all.

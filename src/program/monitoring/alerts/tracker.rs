@@ -202,17 +202,20 @@ fn events_lost() -> Alert {
 }
 
 fn offsets_unexplained() -> Alert {
-    let query = of(catalogue::LEDGER_UNEXPLAINED).delta("1h").above(0);
+    // A replica that is new tells of what it found at once.
+    let now = || Query::from(of(catalogue::LEDGER_UNEXPLAINED));
+    let before = of(catalogue::LEDGER_UNEXPLAINED).ago("1h");
+    let query = now().above(0).unless(now().at_most(before));
     Alert::new("SagaTrackerOffsetsUnexplained", Critical, query)
         .keep("1h")
         .page("/ui/ops/ledger")
         .english(
             "Offsets of which {{ $labels.instance }} cannot say what became of them",
-            "Within an hour {{ $value | humanize }} offsets were not delivered, and nobody knows why.",
+            "{{ $value | humanize }} offsets were not delivered, and nobody knows why: more than an hour ago.",
         )
         .korean(
             "{{ $labels.instance }}에 미확인 오프셋이 있습니다",
-            "최근 한 시간 동안 오프셋 {{ $value | humanize }}개가 전달되지 않았고 그 이유를 알 수 없습니다.",
+            "오프셋 {{ $value | humanize }}개가 전달되지 않았고 그 이유를 알 수 없습니다. 한 시간 전보다 늘었습니다.",
         )
 }
 
