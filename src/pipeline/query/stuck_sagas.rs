@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 pub(super) use candidates::candidates;
 
 /// Sagas that are looked through for one question, at most.
-pub(super) const MAX_FAILED: u64 = if cfg!(test) { 60 } else { 10_000 };
+pub(super) const MAX_FAILED: u64 = if cfg!(test) { 60 } else { 100_000 };
 /// The statuses in which a saga has a deadline.
 const UNENDED: [SagaStatus; 2] = [SagaStatus::Started, SagaStatus::InProgress];
 /// States that are read at once.
@@ -166,6 +166,11 @@ impl StuckRequest {
     fn is_dated(&self) -> bool {
         self.from.is_some() || self.to.is_some()
     }
+
+    /// Whether only the states of the sagas that had failed tell which are stuck: each of them is read.
+    pub fn is_looked_through(&self) -> bool {
+        self.rule != Some(StuckRule::PastDeadline) && (self.is_dated() || !self.moment.is_now())
+    }
 }
 
 /// The types that have a definition, by name.
@@ -232,7 +237,7 @@ impl Asked<'_, '_> {
     fn overdue(&self, definitions: &SagaDefinitions, page: &mut Page) -> Result<(), QueryError> {
         let can_owe = wanted(definitions, self.request).filter(|(_, of)| !of.compensates.is_empty());
         let can_owe: Vec<(SagaType, &SagaDefinition)> = can_owe.collect();
-        if self.grid.is_none() && !self.request.is_dated() {
+        if !self.request.is_looked_through() {
             for (saga_type, definition) in can_owe {
                 self.owing(&saga_type, definition, page)?;
             }

@@ -232,7 +232,13 @@ impl Context {
 
     /// The sagas that were stuck at an instant.
     pub async fn stuck(&self, request: StuckRequest) -> Result<StuckPage, ApiError> {
-        self.scan(Asked::Search, move |query| query.stuck(&request)).await
+        let share = if request.is_looked_through() {
+            &self.inner.shares.full_reads
+        } else {
+            self.share_of(&[request.moment])
+        };
+        self.ask_in(share, Asked::Search, move |query| query.stuck(&request))
+            .await
     }
 
     /// The sagas that break rules of their definitions.

@@ -111,7 +111,7 @@ impl StuckSagasBody {
     description = "PAST_DEADLINE: STARTED or IN_PROGRESS longer than the deadline of its type. COMPENSATION_OVERDUE: \
                    FAILED longer than the time of its type, and something that was done before is not undone. Both \
                    are exact at any number of sagas, with one exception: for COMPENSATION_OVERDUE at a moment, or of \
-                   sagas that started in a period, at most 10,000 sagas that had failed are looked through; beyond \
+                   sagas that started in a period, at most 100,000 sagas that had failed are looked through; beyond \
                    that the question is refused: narrow it by type or dates, or ask for rule=PAST_DEADLINE. Only \
                    types with a definition count. Without asOf and knownAt it is about sagas as they stand, also by \
                    events that are ahead of the clock, and the tracker's clock says what is late.",
