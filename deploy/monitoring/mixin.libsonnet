@@ -917,15 +917,15 @@
             "alert": "SagaTrackerOffsetsUnexplained",
             "annotations": {
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
-              "description": "Within an hour {{ $value | humanize }} offsets were not delivered, and nobody knows why.",
-              "description_ko": "최근 한 시간 동안 오프셋 {{ $value | humanize }}개가 전달되지 않았고 그 이유를 알 수 없습니다.",
+              "description": "{{ $value | humanize }} offsets were not delivered, and nobody knows why: more than an hour ago.",
+              "description_ko": "오프셋 {{ $value | humanize }}개가 전달되지 않았고 그 이유를 알 수 없습니다. 한 시간 전보다 늘었습니다.",
               "page_url": "%(trackerUrl)s/ui/ops/ledger" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackeroffsetsunexplained" % config,
               "runbook_url_ko": "%(runbookUrlKo)s#sagatrackeroffsetsunexplained" % config,
               "summary": "Offsets of which {{ $labels.instance }} cannot say what became of them",
               "summary_ko": "{{ $labels.instance }}에 미확인 오프셋이 있습니다",
             },
-            "expr": "delta(saga_tracker_ledger_unexplained_offsets{%(sagaTrackerSelector)s}[1h]) > 0" % config,
+            "expr": "(saga_tracker_ledger_unexplained_offsets{%(sagaTrackerSelector)s} > 0)\nunless\n(saga_tracker_ledger_unexplained_offsets{%(sagaTrackerSelector)s} <= saga_tracker_ledger_unexplained_offsets{%(sagaTrackerSelector)s} offset 1h)" % config,
             "for": config.pendingFor.SagaTrackerOffsetsUnexplained,
             "keep_firing_for": config.keepFiringFor.SagaTrackerOffsetsUnexplained,
             "labels": {
