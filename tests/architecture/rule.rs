@@ -32,7 +32,8 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
         "operations/snapshot",
         &["domain", "store", "operations/objects", "operations/audit"],
     ),
-    ("operations/incidents", &["domain", "store"]),
+    ("operations/secret_file", &[]),
+    ("operations/incidents", &["domain", "store", "operations/secret_file"]),
     ("operations/background", &["operations/audit"]),
     (
         "operations/rebuild",
@@ -101,6 +102,7 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
             "pipeline/ingest",
             "pipeline/query",
             "operations/dead_letters",
+            "operations/secret_file",
         ],
     ),
     (
