@@ -2,110 +2,25 @@
 
 import json
 import os
-import random
 import subprocess
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import pytest
 
-import trees
-import workload
-from browser import Browser
+from page_setup import LANGUAGES, THEMES, WIDTHS, say_who_and_why, wrong_in
 from servers import wait_until
 from tracker import BINARY
 
 pytestmark = pytest.mark.tracker
 
-HOSTILE = "ORD-<img src=x onerror=alert(1)>\"'&\u202egnp\u0007/%2F 한"
-HOSTILE_REASON = '=HYPERLINK("http://x") <script>alert(1)</script> \u202etxet'
-LANGUAGES = ("en", "ko")
-THEMES = ("light", "dark")
-WIDTHS = (360, 1280, 3840)
-# The page as it lies on disk, for those who mend it.
-FROM_DISK = os.environ.get("SAGA_TRACKER_TEST_PAGE_FILES")
-PAGE_FILES = {"SAGA_TRACKER_PAGE__FILES": FROM_DISK} if FROM_DISK else {}
 TABS = 8
-OF_THE_LAST_MINUTES = ("overview", "wall")
-
-
-@pytest.fixture(scope="module")
-def shop(module_world):
-    """A tracker that consumed a shop's day: sagas of every outcome, dead letters, and hostile text."""
-    world = module_world
-    rng = random.Random(4711)
-    world.publish(4711, 120)
-    now = workload.EPOCH + 20 * workload.DAY
-    hostile = json.dumps({"producerService": "<b>shop</b>", "failureReason": HOSTILE_REASON})
-    for step, status, after in (("ORDER_<i>CREATED</i>", "STARTED", 0), ("PAYMENT_FAILED", "FAILED", 900)):
-        event = workload.event(rng, HOSTILE, "ORDER_CREATION", step, status, "order-<b>1</b>", now + after, hostile)
-        world.publisher.send_raw(HOSTILE.encode(), world.publisher.encode(event))
-    world.publisher.flush()
-    world.publish_poison(rng)
-    tracker = world.tracker(**PAGE_FILES)
-    tracker.start()
-    tracker.wait_caught_up()
-    return tracker
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Browser() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def views(shop):
-    """The views and one address of each."""
-    search = shop.api.json("/api/v1/sagas", size=1, status="COMPENSATED")
-    saga = search["content"][0]
-    letters = shop.api.json("/api/v1/dead-letters", size=50)["content"]
-    letter = next(letter for letter in letters if letter["reason"] == "unknown_status")
-    return {
-        "overview": "/",
-        "wall": "/?wall=1",
-        "search": "/ui/search?size=100",
-        "stuck": "/ui/search?stuck=true",
-        "nothing found": "/ui/search?orderId=nothing",
-        "saga": f"/ui/saga?id={quote(saga['sagaId'], safe='')}",
-        "hostile saga": f"/ui/saga?id={quote(HOSTILE, safe='')}",
-        "compare": f"/ui/compare?a={quote(saga['sagaId'], safe='')}&b=typical",
-        "dead letters": "/ui/dead-letters",
-        "dead letter": f"/ui/dead-letters/{letter['id']}",
-        "redrives": "/ui/dead-letters/redrives",
-        "flow": "/ui/flow/ORDER_CREATION",
-        "ledger": "/ui/ops/ledger",
-        "jobs": "/ui/ops/jobs",
-        "retention": "/ui/ops/retention",
-        "snapshots": "/ui/ops/snapshots",
-        "archive": "/ui/ops/archive",
-        "audit": "/ui/ops/audit?verify=1",
-        "configuration": "/ui/ops/config",
-        "health": "/ui/ops/health",
-        "incidents": "/ui/incidents",
-    }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_view_is_whole_in_every_language_theme_and_width(shop, browser, views, language, theme, width):
-    wrong = {}
-    with browser.window(shop.url, width, language, theme) as window:
-        for name, path in views.items():
-            window.wrong.clear()
-            answer = window.open(path)
-            assert answer.status == 200, (name, answer.text()[:500])
-            assert window.page.get_attribute("html", "lang") == language, name
-            found = window.problems()
-            # What keeps people out does not depend on the language; each width and each theme is looked at once.
-            if language == ("en" if theme == "light" else "ko") and width in (360, 1280):
-                found += window.inaccessible()
-            # Neither does the tree depend on width and colours; what the overview draws depends on the last minutes.
-            if width == 1280 and theme == "light" and name not in OF_THE_LAST_MINUTES:
-                found += trees.problems(name, language, window.tree())
-            window.keep_picture(f"{name}.{language}.{theme}.{width}")
-            if found:
-                wrong[name] = found
+    wrong = wrong_in(browser, shop.url, views, width, language, theme)
     assert not wrong, json.dumps(wrong, indent=1, ensure_ascii=False)
 
 
@@ -335,17 +250,6 @@ def test_a_dead_letter_is_mended_and_verified_by_keyboard_alone(shop, browser):
         became = mended["history"][-1]["became"]
         assert became["outcome"] == "APPLIED" and became["sagaId"] in page.inner_text("h1")
         assert page.locator("#steps tbody tr").count() == 1
-
-
-def say_who_and_why(window, dialog, why):
-    """The end of every act, by keys."""
-    window.tab_to(f"{dialog} [data-operator]")
-    window.press("Control+a")
-    window.page.keyboard.type("kim")
-    window.tab_to(f"{dialog} textarea[name=reason]")
-    window.page.keyboard.type(why)
-    window.tab_to(f"{dialog} [data-submit]")
-    window.press("Enter")
 
 
 def test_eight_tabs_share_the_six_connections_of_one_host(shop, browser):
