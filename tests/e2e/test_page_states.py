@@ -1,6 +1,7 @@
 """What the page says in states that do not last: live that stops, a redrive in stages, nothing yet, what is gone; and the
 page under a path of an ingress."""
 
+import json
 import random
 
 import pytest
@@ -41,6 +42,65 @@ def publish(world, saga_id, is_known=True):
     )
     world.publisher.flush()
     return int.from_bytes(known[1:], "big")
+
+
+# --- nothing yet, and what is gone
+
+
+def other_world(broker, registry, tmp_path_factory, name):
+    return World(broker, registry, tmp_path_factory.mktemp(name), name)
+
+
+@pytest.fixture(scope="module")
+def idle(broker, registry, tmp_path_factory):
+    """A tracker to which nothing has come."""
+    world = other_world(broker, registry, tmp_path_factory, "idle")
+    yield world.tracker(**PAGE_FILES).start()
+    world.close()
+
+
+@pytest.fixture(scope="module")
+def swept(broker, registry, tmp_path_factory):
+    """A tracker whose only saga was archived and purged."""
+    world = other_world(broker, registry, tmp_path_factory, "swept")
+    rng = random.Random(4713)
+    for step, status, after in (("ORDER_CREATED", "STARTED", 0), ("ORDER_CONFIRMED", "COMPLETED", 900)):
+        fields = workload.event(rng, SAGA, "ORDER_CREATION", step, status, "ORD-begun", workload.EPOCH + after)
+        world.publisher.send([workload.Message(fields)])
+    world.publisher.flush()
+    settings = retention_setup.SETTINGS | retention_setup.archive(world.directory / "archive") | PAGE_FILES
+    tracker = world.tracker(**settings).start()
+    retention_setup.wait_gone(tracker, 1)
+    yield tracker
+    world.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_is_not_there_is_told_whole_too(idle, swept, browser, language, theme, width):
+    looked = (width, language, theme)
+    none = {
+        "nothing yet": "/",
+        "no incidents": "/ui/incidents",
+        "no dead letters": "/ui/dead-letters",
+        "no rehearsals": "/ui/dead-letters/redrives",
+    }
+    wrong = wrong_in(browser, idle.url, none, *looked)
+    wrong |= wrong_in(browser, swept.url, {"archived saga": saga_path(SAGA, archive="true")}, *looked)
+    wrong |= wrong_in(browser, swept.url, {"purged saga": saga_path(SAGA)}, *looked, status=404)
+    assert not wrong, json.dumps(wrong, indent=1, ensure_ascii=False)
+
+
+def test_the_first_view_says_how_a_producer_comes_here(idle, browser):
+    with browser.window(idle.url) as window:
+        window.open("/")
+        said = window.page.inner_text("main")
+        assert "No saga yet" in said and idle.topic in said and idle.broker.address in said
+        assert "saga-tracker doctor" in said and "saga-tracker demo" in said
+
+
+# --- live, and not any more
 
 
 def test_numbers_that_only_look_alive_are_told_from_live_ones(small, browser):
@@ -168,7 +228,23 @@ def test_under_a_path_of_an_ingress_everything_is_asked_for_below_it(module_worl
         page.wait_for_url(f"**{BASE}/ui/saga?id={SAGA}")
         window.settle()
         assert page.inner_text("#plot [data-part=count]") == "events: 1"
-        page.select_option("#set-theme", "dark", force=True)
+        page.click("header.shell details.menu summary")
+        with page.expect_response(f"**{BASE}/ui/settings?**"):
+            page.select_option("#set-theme", "dark")
+        window.press("Escape")
         window.press("g", "l")
         page.wait_for_url(f"**{BASE}/ui/dead-letters")
+        assert page.get_attribute("html", "data-theme") == "dark"
         assert not window.problems()
+
+
+def test_a_first_visit_to_a_saga_is_small(small, browser):
+    """Gzipped: all that its view loads, with its plot, in a window that has seen nothing yet."""
+    sizes = {}
+    with browser.window(small.url) as window:
+        window.page.on("requestfinished", lambda asked: sizes.update({asked.url: asked.sizes()["responseBodySize"]}))
+        window.open(saga_path(SAGA))
+        assert window.page.inner_text("#plot [data-part=count]") == "events: 1"
+    assets = {url: size for url, size in sizes.items() if "/ui/assets/" in url}
+    assert any("/timeline/plot.js" in url for url in assets), sorted(assets)
+    assert sum(assets.values()) <= ASSETS_BYTES, assets
