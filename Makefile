@@ -58,11 +58,12 @@ lint: needs-build ## Format, clippy, docs, dependency audit; warnings fail
 deny: ## Audit dependencies: licences, sources, bans, advisories
 	@exec scripts/deny.sh
 
-bench: needs-build ## Measure: the parts, then the whole beside Kafka, RocksDB and PostgreSQL
-	@scripts/install.sh test bench venv
+bench: needs-build ## Measure: the parts, the whole beside Kafka, RocksDB and PostgreSQL, and the page
+	@scripts/install.sh test bench page venv
 	$(COMPILERS)
 	cargo bench --locked --workspace
 	scripts/bench.sh
+	scripts/bench.sh page
 
 bench-large: needs-build ## Measure what needs 10 million sagas; takes disk and time
 	@scripts/install.sh test bench venv

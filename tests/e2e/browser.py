@@ -28,6 +28,10 @@ COVER = """(covered) => {
 # Where there is anything that lives.
 IS_LIVE = """() => !document.querySelector("[data-live]")
   || document.querySelector("[data-live-state][data-state=live]")"""
+# The plot of a saga loads by itself; it says how many events it drew, or why it drew none.
+HAS_LOADED = """() => !document.querySelector(".loading") && (!document.querySelector("#plot")
+  || document.querySelector("#plot .plot.state")
+  || document.querySelector("#plot [data-part=count]").textContent !== "")"""
 SERIOUS = ("serious", "critical")
 
 
@@ -47,7 +51,7 @@ class Browser:
         self._chromium.close()
         self._playwright.stop()
 
-    def window(self, url, width=1280, language="en", theme="light", javascript=True):
+    def window(self, url, width=1280, language="en", theme="light", javascript=True, permissions=()):
         """A window of a person of their own: no cookies but those that they get, one language, one theme."""
         context = self._chromium.new_context(
             viewport={"width": width, "height": 1200 if width > 2000 else 800},
@@ -55,6 +59,7 @@ class Browser:
             color_scheme=theme,
             timezone_id="Asia/Seoul",
             java_script_enabled=javascript,
+            permissions=list(permissions),
         )
         if javascript:
             context.add_init_script(LISTEN)
@@ -96,7 +101,7 @@ class Window:
     def settle(self):
         """Until what loads by itself has loaded; the live stream stays open and is not waited for."""
         if self._javascript:
-            self.page.wait_for_function("() => document.querySelectorAll('.loading').length === 0", timeout=10_000)
+            self.page.wait_for_function(HAS_LOADED, timeout=10_000)
 
     def problems(self):
         """What went wrong so far, and what sticks out of the window."""
@@ -108,6 +113,7 @@ class Window:
                 found.append(f"{over} pixels wider than the window")
             if (elements := self.page.evaluate("document.querySelectorAll('*').length")) > 3_000:
                 found.append(f"{elements} elements")
+            found += self.page.locator("#plot .plot.state").all_inner_texts()
         return found
 
     def inaccessible(self):

@@ -16,6 +16,8 @@ from producer import SCHEMA, Publisher
 from servers import Broker, Registry
 from tracker import BINARY, Tracker
 
+pytest_plugins = ["page_setup"]
+
 SEED = int(os.environ.get("SAGA_TRACKER_TEST_SEED", "20250107"))
 
 

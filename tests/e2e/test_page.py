@@ -2,110 +2,26 @@
 
 import json
 import os
-import random
+import re
 import subprocess
 from urllib.parse import quote, unquote
 
 import pytest
 
-import trees
-import workload
-from browser import Browser
+from page_setup import LANGUAGES, LETTERS, THEMES, WIDTHS, redrive, say_who_and_why, wrong_in
 from servers import wait_until
 from tracker import BINARY
 
 pytestmark = pytest.mark.tracker
 
-HOSTILE = "ORD-<img src=x onerror=alert(1)>\"'&\u202egnp\u0007/%2F 한"
-HOSTILE_REASON = '=HYPERLINK("http://x") <script>alert(1)</script> \u202etxet'
-LANGUAGES = ("en", "ko")
-THEMES = ("light", "dark")
-WIDTHS = (360, 1280, 3840)
-# The page as it lies on disk, for those who mend it.
-FROM_DISK = os.environ.get("SAGA_TRACKER_TEST_PAGE_FILES")
-PAGE_FILES = {"SAGA_TRACKER_PAGE__FILES": FROM_DISK} if FROM_DISK else {}
 TABS = 8
-OF_THE_LAST_MINUTES = ("overview", "wall")
-
-
-@pytest.fixture(scope="module")
-def shop(module_world):
-    """A tracker that consumed a shop's day: sagas of every outcome, dead letters, and hostile text."""
-    world = module_world
-    rng = random.Random(4711)
-    world.publish(4711, 120)
-    now = workload.EPOCH + 20 * workload.DAY
-    hostile = json.dumps({"producerService": "<b>shop</b>", "failureReason": HOSTILE_REASON})
-    for step, status, after in (("ORDER_<i>CREATED</i>", "STARTED", 0), ("PAYMENT_FAILED", "FAILED", 900)):
-        event = workload.event(rng, HOSTILE, "ORDER_CREATION", step, status, "order-<b>1</b>", now + after, hostile)
-        world.publisher.send_raw(HOSTILE.encode(), world.publisher.encode(event))
-    world.publisher.flush()
-    world.publish_poison(rng)
-    tracker = world.tracker(**PAGE_FILES)
-    tracker.start()
-    tracker.wait_caught_up()
-    return tracker
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Browser() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def views(shop):
-    """The views and one address of each."""
-    search = shop.api.json("/api/v1/sagas", size=1, status="COMPENSATED")
-    saga = search["content"][0]
-    letters = shop.api.json("/api/v1/dead-letters", size=50)["content"]
-    letter = next(letter for letter in letters if letter["reason"] == "unknown_status")
-    return {
-        "overview": "/",
-        "wall": "/?wall=1",
-        "search": "/ui/search?size=100",
-        "stuck": "/ui/search?stuck=true",
-        "nothing found": "/ui/search?orderId=nothing",
-        "saga": f"/ui/saga?id={quote(saga['sagaId'], safe='')}",
-        "hostile saga": f"/ui/saga?id={quote(HOSTILE, safe='')}",
-        "compare": f"/ui/compare?a={quote(saga['sagaId'], safe='')}&b=typical",
-        "dead letters": "/ui/dead-letters",
-        "dead letter": f"/ui/dead-letters/{letter['id']}",
-        "redrives": "/ui/dead-letters/redrives",
-        "flow": "/ui/flow/ORDER_CREATION",
-        "ledger": "/ui/ops/ledger",
-        "jobs": "/ui/ops/jobs",
-        "retention": "/ui/ops/retention",
-        "snapshots": "/ui/ops/snapshots",
-        "archive": "/ui/ops/archive",
-        "audit": "/ui/ops/audit?verify=1",
-        "configuration": "/ui/ops/config",
-        "health": "/ui/ops/health",
-        "incidents": "/ui/incidents",
-    }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_view_is_whole_in_every_language_theme_and_width(shop, browser, views, language, theme, width):
-    wrong = {}
-    with browser.window(shop.url, width, language, theme) as window:
-        for name, path in views.items():
-            window.wrong.clear()
-            answer = window.open(path)
-            assert answer.status == 200, (name, answer.text()[:500])
-            assert window.page.get_attribute("html", "lang") == language, name
-            found = window.problems()
-            # What keeps people out does not depend on the language; each width and each theme is looked at once.
-            if language == ("en" if theme == "light" else "ko") and width in (360, 1280):
-                found += window.inaccessible()
-            # Neither does the tree depend on width and colours; what the overview draws depends on the last minutes.
-            if width == 1280 and theme == "light" and name not in OF_THE_LAST_MINUTES:
-                found += trees.problems(name, language, window.tree())
-            window.keep_picture(f"{name}.{language}.{theme}.{width}")
-            if found:
-                wrong[name] = found
+    wrong = wrong_in(browser, shop.url, views, width, language, theme)
     assert not wrong, json.dumps(wrong, indent=1, ensure_ascii=False)
 
 
@@ -145,6 +61,54 @@ def test_every_read_works_without_javascript(shop, browser, views):
         assert window.page.get_attribute("html", "data-theme") == "dark"
 
 
+def turned_over(page, links):
+    """What all pages of a list link to, from the one that is open on."""
+    found = []
+    while True:
+        found += [link.get_attribute("href") for link in page.locator(links).all()]
+        following = page.locator("main a[rel=next]")
+        if following.count() == 0:
+            return found
+        with page.expect_navigation():
+            following.click()
+
+
+def test_lists_are_turned_over_without_javascript(shop, browser):
+    failed = [saga["sagaId"] for saga in shop.api.json("/api/v1/sagas", status="FAILED", size=100)["content"]]
+    letters = [letter["id"] for letter in shop.api.json(LETTERS, size=500)["content"]]
+    # Several pages of each.
+    assert len(failed) > 10 and len(letters) > 50
+    with browser.window(shop.url, javascript=False) as window:
+        window.open("/ui/search?status=FAILED&size=5")
+        assert turned_over(window.page, "#sagas tbody th a") == [f"/ui/saga?id={quote(saga, safe='')}" for saga in failed]
+        window.open("/ui/dead-letters")
+        found = turned_over(window.page, "section[aria-labelledby=letters-title] tbody th a")
+        assert found == [f"/ui/dead-letters/{letter}" for letter in letters]
+
+
+def test_a_rehearsal_is_read_without_javascript(shop, browser):
+    """One of all dead letters: each has a row, and the figures are those of the call."""
+    known = shop.api.json(LETTERS, reason="field_too_long")["content"][0]["id"]
+    schema = shop.api.json(f"{LETTERS}/{known}")["decoded"]["schemaId"]
+    number = redrive(shop, filter={}, change={"schemaId": schema}, dryRun=True)
+    rehearsed = shop.api.json(f"{LETTERS}/redrives/{number}")
+    forecasts = {one["outcome"]: one["count"] for one in rehearsed["outcomes"]["forecasts"]}
+    assert len(forecasts) > 1 and forecasts["APPLIED"] > 0 and sum(forecasts.values()) == rehearsed["letters"]
+    with browser.window(shop.url, javascript=False) as window:
+        page = window.page
+        window.open("/ui/dead-letters/redrives")
+        page.click(f"table a:text-is('{number}')")
+        page.wait_for_url(f"**/redrives/{number}")
+        tables = page.locator("section[aria-labelledby=summary-title] table")
+        counts, turns = ([int(cell) for cell in table.locator("td").all_inner_texts()] for table in tables.all())
+        assert counts == [one["count"] for one in rehearsed["outcomes"]["forecasts"]]
+        assert sum(turns) == forecasts["APPLIED"]
+        rows = page.locator("section[aria-labelledby=rehearsal-letters] tbody tr").all_inner_texts()
+        assert len(rows) == rehearsed["letters"]
+        assert sum("applied" in row for row in rows) == forecasts["APPLIED"]
+        assert "Nothing was published" in page.inner_text("main .seal")
+
+
 def test_hostile_text_is_seen_and_does_nothing(shop, browser, views):
     with browser.window(shop.url) as window:
         for path in (views["hostile saga"], "/ui/search?orderId=order-%3Cb%3E1%3C%2Fb%3E", "/"):
@@ -157,34 +121,68 @@ def test_hostile_text_is_seen_and_does_nothing(shop, browser, views):
         assert not window.problems()
 
 
+# What a view shows of what its calls answer; null where it shows no such thing.
+SHOWN = r"""() => {
+  const text = (selector) => document.querySelector(selector)?.textContent;
+  const number = (selector) => text(selector) ? Number(text(selector).match(/[\d,]+/)[0].replaceAll(",", "")) : null;
+  return {
+    total: number("#found"),
+    status: document.querySelector("h1 [data-status]")?.dataset.status ?? null,
+    steps: document.querySelectorAll("#steps tbody tr").length || null,
+    open: number("h1 + .figures .value"),
+  };
+}"""
+
+
+def open_in_groups(answer):
+    return sum(group["open"] for group in (*answer["groups"], answer["others"]))
+
+
+# Which line tells it too, and how.
+TOLD = (
+    (r"curl .*/api/v1/sagas\?", "total", lambda told: json.loads(told)["page"]["totalElements"]),
+    (r"curl .*/api/v1/sagas/[^/]+$", "status", lambda told: json.loads(told)["currentStatus"]),
+    (r"curl .*/api/v1/sagas/[^/]+/steps", "steps", lambda told: len(json.loads(told)["steps"])),
+    (r"curl .*/api/v1/dead-letters/groups", "open", lambda told: open_in_groups(json.loads(told))),
+    (r"saga-tracker search ", "total", lambda told: int(re.search(r"^(\d+) in all", told, re.M)[1])),
+    (r"saga-tracker get ", "status", lambda told: re.search(r"^currentStatus +(\w+)$", told, re.M)[1]),
+    (r"saga-tracker steps ", "steps", lambda told: len(told.splitlines()) - 1),
+    (r"saga-tracker dead-letters count ", "open", lambda told: sum(int(n) for n in re.findall(OPEN_OF_GROUP, told, re.M))),
+)
+# A name, how many there are, and how many of them are open.
+OPEN_OF_GROUP = r"^\w+ +\d+ +(\d+) "
+
+
 def test_what_the_page_shows_as_a_call_is_that_call(shop, browser, views):
-    """Every curl line is run and answers; every command line is run and ends well."""
+    """Every curl line is run and answers; every command line is run and ends well; both say what the view showed."""
     environment = os.environ | {
         "SAGA_TRACKER_URL": shop.url,
         "PATH": f"{BINARY.parent}:{os.environ['PATH']}",
         "LC_ALL": "C.UTF-8",
     }
-    curls, lines = set(), set()
+    lines = {}
     with browser.window(shop.url) as window:
-        for path in views.values():
+        for name, path in views.items():
             window.open(path)
-            calls = window.page.locator("main > details.call code")
-            for text in calls.all_text_contents():
-                (curls if text.startswith("curl") else lines).add(text)
-    assert len(curls) > 15 and len(lines) > 10
+            shown = window.page.evaluate(SHOWN)
+            for text in window.page.locator("main > details.call code").all_text_contents():
+                lines.setdefault(text, []).append((name, shown))
+    assert sum(line.startswith("curl") for line in lines) > 15
+    assert sum(line.startswith("saga-tracker") for line in lines) > 10
 
-    def run(line):
-        return subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True, timeout=60)
-
-    for line in curls:
-        done = run(line)
-        assert done.returncode == 0, (line, done.stderr)
-        answer = json.loads(done.stdout)
-        assert "message" not in answer, (line, answer)
-    for line in lines:
-        done = run(line)
+    compared = set()
+    for line, places in lines.items():
+        done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True, timeout=60)
         # `ledger` says by its exit code that an offset is unexplained.
         assert done.returncode == 0 and done.stdout, (line, done.stderr)
+        if line.startswith("curl"):
+            assert "message" not in json.loads(done.stdout), (line, done.stdout)
+        for pattern, fact, of in TOLD:
+            for name, shown in places:
+                if re.match(pattern, line) and shown[fact] is not None:
+                    assert of(done.stdout) == shown[fact], (name, line, fact)
+                    compared.add(pattern)
+    assert compared == {pattern for pattern, _, _ in TOLD}
 
 
 def test_a_saga_is_found_and_changed_by_keyboard_alone(shop, browser):
@@ -335,17 +333,6 @@ def test_a_dead_letter_is_mended_and_verified_by_keyboard_alone(shop, browser):
         became = mended["history"][-1]["became"]
         assert became["outcome"] == "APPLIED" and became["sagaId"] in page.inner_text("h1")
         assert page.locator("#steps tbody tr").count() == 1
-
-
-def say_who_and_why(window, dialog, why):
-    """The end of every act, by keys."""
-    window.tab_to(f"{dialog} [data-operator]")
-    window.press("Control+a")
-    window.page.keyboard.type("kim")
-    window.tab_to(f"{dialog} textarea[name=reason]")
-    window.page.keyboard.type(why)
-    window.tab_to(f"{dialog} [data-submit]")
-    window.press("Enter")
 
 
 def test_eight_tabs_share_the_six_connections_of_one_host(shop, browser):
