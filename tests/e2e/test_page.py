@@ -436,3 +436,47 @@ def test_a_first_visit_is_small(shop, browser, views):
         html = sizes[shop.url + views["search"]]
     assert assets <= 75_000, assets
     assert html <= 40_000, html
+
+
+def fail(tracker, saga):
+    """An operator says that it failed."""
+    answer = tracker.api.request(
+        "PATCH",
+        f"/internal/v1/sagas/{quote(saga, safe='')}/status",
+        json={"status": "FAILED", "reason": "a test"},
+        headers={"X-Operator": "kim"},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def test_seal_and_lists_of_the_overview_live_as_its_figures_do(shop, browser):
+    """What no frame carries is asked for again by itself, and not put under the hands of somebody who is at it."""
+    completed = shop.api.json("/api/v1/sagas", status="COMPLETED", size=2)["content"]
+    first, second = (f".failed-panel a[title='{saga['sagaId']}']" for saga in completed)
+    with browser.window(shop.url) as window:
+        page = window.page
+        window.open("/")
+        page.wait_for_selector("[data-live-state][data-state=live]")
+        page.evaluate("window.isTheSame = true; document.querySelector('.seal').dataset.whole = 'unknown'")
+        page.wait_for_selector(".seal:is([data-whole=true], [data-whole=false])", timeout=10_000)
+        fail(shop, completed[0]["sagaId"])
+        page.wait_for_selector(first, timeout=30_000)
+        page.focus(first)
+        with page.expect_response(lambda answer: answer.url == f"{shop.url}/", timeout=30_000) as asked:
+            fail(shop, completed[1]["sagaId"])
+        asked.value.finished()
+        assert page.evaluate("(selector) => document.activeElement.matches(selector)", first)
+        assert page.locator(second).count() == 0
+        page.evaluate("document.activeElement.blur()")
+        page.wait_for_selector(second, timeout=30_000)
+        assert page.evaluate("window.isTheSame") and not window.problems()
+
+
+def test_how_long_the_stream_stands_is_told_where_the_bar_does_not(shop, browser):
+    with browser.window(shop.url, width=360) as window:
+        page = window.page
+        page.route("**/api/v1/live*", lambda route: route.abort())
+        window.open("/?wall=1")
+        page.wait_for_selector("#stale:has-text('s ago')", timeout=20_000)
+        assert page.get_attribute("#stale [data-part=silent]", "aria-hidden") == "true"
+        assert "s ago" not in page.locator("#stale").aria_snapshot()

@@ -102,6 +102,23 @@ test("an edge of a frame is found by what the drawing names it", async () => {
   assert.deepEqual([...ratesOf([{ from: "A B", to: "C/D", perSecond: 0 }, { from: "E", to: "E", perSecond: 0.1 }]).entries()], [["A%20B C%2FD", 0], ["E E", 1]]);
 });
 
+test("the seal is of a frame, and of none that does not know", async () => {
+  const { isWhole } = await import(new URL("live.js", assets));
+  const frame = JSON.parse(readFileSync(new URL("samples/api/live.json", import.meta.url), "utf8"));
+  assert.equal(isWhole(frame), true);
+  assert.equal(isWhole({ ...frame, accounted: frame.offsets - 2, unexplained: 2 }), false);
+  assert.equal(isWhole({ ...frame, offsets: null, accounted: null, unexplained: null }), null);
+});
+
+test("lists are asked for again at once when a frame tells of other ones, and not more often than they can change", async () => {
+  const { isDue, isOther } = await import(new URL("fresh.js", assets));
+  const frame = JSON.parse(readFileSync(new URL("samples/api/live.json", import.meta.url), "utf8"));
+  assert.equal(isOther(null, frame), false);
+  assert.equal(isOther(frame, { ...frame, lag: 7, stuck: 38 }), false);
+  for (const other of [{ byStatus: { ...frame.byStatus, FAILED: 0 } }, { incidents: 2 }, { unexplained: 1 }]) assert.equal(isOther(frame, { ...frame, ...other }), true);
+  assert.deepEqual([isDue(1_999, true), isDue(2_000, true), isDue(14_999, false), isDue(15_000, false)], [false, true, false, true]);
+});
+
 test("edges of another type than the one that is drawn do not flow", async () => {
   const { edgesOf } = await import(new URL("live.js", assets));
   const frame = JSON.parse(readFileSync(new URL("samples/api/live.json", import.meta.url), "utf8"));

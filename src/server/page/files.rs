@@ -59,6 +59,7 @@ embedded! {
         "base.css",
         "copy.js",
         "dom.js",
+        "fresh.js",
         "icon.svg",
         "keys.js",
         "letters.js",

@@ -115,8 +115,6 @@ pager-jump = Page
 pager-go = Go
 
 ## Overview
-seal-complete = Complete
-seal-incomplete = Incomplete
 seal-of = of
 seal-offsets = offsets
 seal-unexplained = unexplained
@@ -667,6 +665,8 @@ js-stale = live stopped { $time } ago
 js-stale-notice = The live stream stopped. What you see is as it was then; it goes on by itself.
 js-live-no-type = no sagas of this type yet
 js-edges-left-out = Moving are the busiest { $shown } transitions of the last minute; { $count } more happened.
+js-seal-complete = Complete
+js-seal-incomplete = Incomplete
 js-unknown = unknown
 js-per-hour = +{ $count }/h
 js-per-hour-unknown = per hour: unknown

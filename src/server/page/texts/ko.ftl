@@ -115,8 +115,6 @@ pager-jump = 쪽
 pager-go = 이동
 
 ## 개요
-seal-complete = 빠짐없음
-seal-incomplete = 빠진 것 있음
 seal-of = /
 seal-offsets = 오프셋
 seal-unexplained = 개 미확인
@@ -667,6 +665,8 @@ js-stale = { $time } 전에 실시간 멈춤
 js-stale-notice = 실시간 스트림이 멈췄습니다. 지금 보이는 값은 그때의 값이며, 저절로 다시 이어집니다.
 js-live-no-type = 아직 이 유형의 사가가 없음
 js-edges-left-out = 움직이는 것은 지난 1분 동안 가장 많은 전이 { $shown }개이며, 그 밖에 { $count }개가 더 있었습니다.
+js-seal-complete = 빠짐없음
+js-seal-incomplete = 빠진 것 있음
 js-unknown = 알 수 없음
 js-per-hour = +{ $count }/시간
 js-per-hour-unknown = 시간당: 알 수 없음
