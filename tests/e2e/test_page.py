@@ -4,7 +4,7 @@ import json
 import os
 import random
 import subprocess
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 
@@ -480,3 +480,40 @@ def test_how_long_the_stream_stands_is_told_where_the_bar_does_not(shop, browser
         page.wait_for_selector("#stale:has-text('s ago')", timeout=20_000)
         assert page.get_attribute("#stale [data-part=silent]", "aria-hidden") == "true"
         assert "s ago" not in page.locator("#stale").aria_snapshot()
+
+
+def test_a_click_on_a_cell_of_a_search_narrows_it_and_keeps_what_is_set(shop, browser):
+    with browser.window(shop.url) as window:
+        page = window.page
+        window.open("/ui/search?size=7&sort=updatedAt%2Cdesc&page=1&columns=status,type,lastStep,saga")
+        for column, name in ((2, "status"), (3, "sagaType"), (4, "step")):
+            page.locator(f"#sagas tbody tr:first-child td:nth-child({column}) a").click()
+            page.wait_for_url(f"**/ui/search?*{name}=*")
+        address = dict(parse_qsl(urlsplit(page.url).query))
+        assert address.keys() == {"size", "sort", "columns", "status", "sagaType", "step"}
+        asked = {name: address[name] for name in ("status", "sagaType", "step")}
+        total = shop.api.json("/api/v1/sagas", **asked)["page"]["totalElements"]
+        assert 0 < total and f"{total:,}" in page.inner_text("#found")
+        # What is set already is no link; a row still opens its saga.
+        assert page.locator("#sagas tbody td:is(:nth-child(2), :nth-child(3)) a").count() == 0
+        window.press("j")
+        opened = unquote(page.locator("#sagas [data-pick]").first.get_attribute("data-pick"))
+        assert page.evaluate("document.activeElement.title") == opened
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.locator("#sagas [data-copy]").first.click()
+        page.wait_for_function("(id) => navigator.clipboard.readText().then((text) => text === id)", arg=opened)
+        window.press("j", "k", "Enter")
+        page.wait_for_url("**/ui/saga?id=*")
+        assert not window.problems()
+        window.open("/ui/search?preset=violations")
+        hrefs = page.eval_on_selector_all("#sagas tbody td a", "(links) => links.map((link) => link.search)")
+        assert all("sagaType=" in href and "preset=violations" in href for href in hrefs)
+
+
+def test_those_that_failed_and_are_not_compensated_are_one_click_away(shop, browser):
+    with browser.window(shop.url) as window:
+        window.open("/ui/search")
+        window.page.click(".presets a[href*='compensation=OWED']")
+        window.page.wait_for_url("**/ui/search?*compensation=OWED*")
+        total = shop.api.json("/api/v1/sagas", status="FAILED", compensation="OWED")["page"]["totalElements"]
+        assert f"{total:,}" in window.page.inner_text("#found") and not window.problems()
