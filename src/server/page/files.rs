@@ -85,6 +85,7 @@ embedded! {
         "timeline/minimap.js",
         "timeline/model.js",
         "timeline/moment.js",
+        "timeline/parts.js",
         "timeline/pen.js",
         "timeline/plot.js",
         "timeline/scale.js",
