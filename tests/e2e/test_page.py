@@ -616,3 +616,9 @@ def test_a_plot_that_cannot_be_drawn_says_so_where_tests_hear_it(shop, browser, 
         window.open(views["saga"])
         window.page.wait_for_selector(".plot:has-text('cannot be drawn')")
         assert any("TypeError" in wrong for wrong in window.wrong), window.wrong
+
+
+def test_without_javascript_a_long_saga_says_what_its_view_leaves_out(shop, browser, long_saga):
+    with browser.window(shop.url, javascript=False) as window:
+        window.open(f"/ui/saga?id={long_saga}")
+        assert "more than 2,000 deliveries" in window.page.inner_text("main")

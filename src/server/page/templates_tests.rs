@@ -318,6 +318,17 @@ fn where_no_script_runs_the_command_names_the_saga() {
 }
 
 #[test]
+fn of_a_saga_that_is_too_long_the_view_says_what_it_leaves_out() {
+    let says = |html: &str| html.contains("more than 2,000 deliveries") || html.contains("2,000회를 넘는");
+    for html in rendered_of("saga.long.json") {
+        assert!(says(&html));
+    }
+    for html in rendered_of("saga.json") {
+        assert!(!says(&html));
+    }
+}
+
+#[test]
 fn a_rehearsal_sums_what_was_refused() {
     for html in rendered_of("redrive_rehearsal.json") {
         let (_, summary) = html.split_once("id=\"summary-title\"").unwrap();

@@ -214,6 +214,7 @@ bulk-pick = Select { $id }
 ## One saga
 saga-order = Order
 saga-events = events: { $count }
+saga-long = With more than { $count } deliveries, marks of late and repeated deliveries, what undoes what, incidents and steps not reached are left out here. The timeline, which needs JavaScript, shows them.
 saga-archived = from the archive
 saga-held = held by { $by }: { $reason }
 saga-compare = Compare

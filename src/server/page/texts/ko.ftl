@@ -214,6 +214,7 @@ bulk-pick = { $id } 선택
 ## 사가 하나
 saga-order = 주문
 saga-events = 이벤트 { $count }건
+saga-long = 전달이 { $count }회를 넘는 사가여서 지연·중복 전달 표시, 보상 관계, 인시던트, 도달하지 못한 단계는 여기에 표시하지 않습니다. JavaScript가 필요한 타임라인에는 표시됩니다.
 saga-archived = 아카이브에서 읽음
 saga-held = { $by } 삭제 보류: { $reason }
 saga-compare = 비교
