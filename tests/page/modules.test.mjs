@@ -261,6 +261,20 @@ test("lanes keep their places when another answer is drawn", () => {
   assert.deepEqual(lanes.map((lane) => [lane.name, lane.events, lane.cells]), [["later", [], []], ["product-service", [1, 2, 5], []], ["order-service", [0, 6], []], ["payment-service", [3, 4], []]]);
 });
 
+test("an arc comes from where it comes from, beyond the part that is drawn too", async () => {
+  const { endOf } = await import(new URL("timeline/arcs.js", assets));
+  const sample = JSON.parse(readFileSync(new URL("samples/api/timeline.json", import.meta.url), "utf8"));
+  const all = new Model(sample);
+  const columns = Object.fromEntries(Object.entries(sample.columns).map(([name, column]) => [name, column.slice(0, 2)]));
+  const model = new Model({ ...sample, columns });
+  for (const [by, lane] of [["service", 2], ["step", 4], ["partition", 0]]) {
+    const scene = { model, all, by, lanes: model.lanes(by, WORDS, all.lanes(by, WORDS)), asOf: all.recorded[3], knownAt: null };
+    assert.deepEqual(endOf(scene, new Map([[1, 1]]), 2), { time: all.recorded[1], lane: 1, there: true });
+    assert.deepEqual(endOf(scene, new Map(), 5), { time: all.recorded[4], lane, there: false });
+    assert.deepEqual([endOf(scene, new Map(), 99), endOf(scene, new Map(), null)], [null, null]);
+  }
+});
+
 test("the clock of arrivals goes on to the last of them, and the next notable event is found beyond a part", () => {
   const model = new Model(JSON.parse(readFileSync(new URL("samples/api/timeline.json", import.meta.url), "utf8")));
   const instants = [...model.instants()];

@@ -28,6 +28,8 @@ import { icon, laneIndex, line, middle } from "./pen.js";
 /**
  * @typedef {object} Scene
  * @property {Model} model
+ * @property {Model} all the answer for the whole, of which `model` may tell a part
+ * @property {import("./address.js").By} by
  * @property {Lane[]} lanes
  * @property {Scale} scale
  * @property {Float64Array} places where each event is, in pixels

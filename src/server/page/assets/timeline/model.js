@@ -116,6 +116,12 @@ export class Model {
     return -1;
   }
 
+  /** The lane that an event is in. @param {number} i @param {import("./address.js").By} by */
+  keyOf(i, by) {
+    if (by === "partition") return String(this.answer.columns.partition[i]);
+    return by === "step" ? this.step(i) : (this.service(i) ?? "");
+  }
+
   /**
    * Lanes in the order in which they first had an event; those of ghosts alone come last.
    * @param {import("./address.js").By} by
@@ -133,10 +139,8 @@ export class Model {
       return known;
     };
     for (let i = 0; i < this.size; i += 1) {
-      const service = this.service(i);
-      if (by === "service") lane(service ?? "", service ?? words.none).events.push(i);
-      else if (by === "step") lane(this.step(i), this.step(i)).events.push(i);
-      else lane(String(this.answer.columns.partition[i]), `${words.partition} ${this.answer.columns.partition[i]}`).events.push(i);
+      const key = this.keyOf(i, by);
+      lane(key, by === "partition" ? `${words.partition} ${key}` : key || words.none).events.push(i);
     }
     this.answer.density?.service.forEach((at, cell) => {
       const service = at < 0 ? null : this.answer.names.services[at];

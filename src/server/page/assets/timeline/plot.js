@@ -145,7 +145,7 @@ export class Plot {
     const width = this.canvas.clientWidth;
     const { scale, places } = this.placed(width);
     return {
-      model: this.model, lanes: this.lanes, scale, places, asOf: this.asOf, knownAt: this.knownAt, at: this.at,
+      model: this.model, all: this.all, by: this.by, lanes: this.lanes, scale, places, asOf: this.asOf, knownAt: this.knownAt, at: this.at,
       look: this.look, width, height: this.height(), dragged: this.dragged,
     };
   }
