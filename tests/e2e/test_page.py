@@ -4,7 +4,8 @@ import json
 import os
 import re
 import subprocess
-from urllib.parse import quote, unquote
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 
@@ -423,3 +424,188 @@ def test_a_first_visit_is_small(shop, browser, views):
         html = sizes[shop.url + views["search"]]
     assert assets <= 75_000, assets
     assert html <= 40_000, html
+
+
+def fail(tracker, saga):
+    """An operator says that it failed."""
+    answer = tracker.api.request(
+        "PATCH",
+        f"/internal/v1/sagas/{quote(saga, safe='')}/status",
+        json={"status": "FAILED", "reason": "a test"},
+        headers={"X-Operator": "kim"},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def test_seal_and_lists_of_the_overview_live_as_its_figures_do(shop, browser):
+    """What no frame carries is asked for again by itself, and not put under the hands of somebody who is at it."""
+    completed = shop.api.json("/api/v1/sagas", status="COMPLETED", size=2)["content"]
+    first, second = (f".failed-panel a[title='{saga['sagaId']}']" for saga in completed)
+    with browser.window(shop.url) as window:
+        page = window.page
+        window.open("/")
+        page.wait_for_selector("[data-live-state][data-state=live]")
+        page.evaluate("window.isTheSame = true; document.querySelector('.seal').dataset.whole = 'unknown'")
+        page.wait_for_selector(".seal:is([data-whole=true], [data-whole=false])", timeout=10_000)
+        fail(shop, completed[0]["sagaId"])
+        page.wait_for_selector(first, timeout=30_000)
+        page.focus(first)
+        with page.expect_response(lambda answer: answer.url == f"{shop.url}/", timeout=30_000) as asked:
+            fail(shop, completed[1]["sagaId"])
+        asked.value.finished()
+        assert page.evaluate("(selector) => document.activeElement.matches(selector)", first)
+        assert page.locator(second).count() == 0
+        page.evaluate("document.activeElement.blur()")
+        page.wait_for_selector(second, timeout=30_000)
+        assert page.evaluate("window.isTheSame") and not window.problems()
+
+
+def test_how_long_the_stream_stands_is_told_where_the_bar_does_not(shop, browser):
+    with browser.window(shop.url, width=360) as window:
+        page = window.page
+        page.route("**/api/v1/live*", lambda route: route.abort())
+        window.open("/?wall=1")
+        page.wait_for_selector("#stale:has-text('s ago')", timeout=20_000)
+        assert page.get_attribute("#stale [data-part=silent]", "aria-hidden") == "true"
+        assert "s ago" not in page.locator("#stale").aria_snapshot()
+
+
+def test_a_click_on_a_cell_of_a_search_narrows_it_and_keeps_what_is_set(shop, browser):
+    with browser.window(shop.url) as window:
+        page = window.page
+        window.open("/ui/search?size=7&sort=updatedAt%2Cdesc&page=1&columns=status,type,lastStep,saga")
+        for column, name in ((2, "status"), (3, "sagaType"), (4, "step")):
+            page.locator(f"#sagas tbody tr:first-child td:nth-child({column}) a").click()
+            page.wait_for_url(f"**/ui/search?*{name}=*")
+        address = dict(parse_qsl(urlsplit(page.url).query))
+        assert address.keys() == {"size", "sort", "columns", "status", "sagaType", "step"}
+        asked = {name: address[name] for name in ("status", "sagaType", "step")}
+        total = shop.api.json("/api/v1/sagas", **asked)["page"]["totalElements"]
+        assert 0 < total and f"{total:,}" in page.inner_text("#found")
+        # What is set already is no link; a row still opens its saga.
+        assert page.locator("#sagas tbody td:is(:nth-child(2), :nth-child(3)) a").count() == 0
+        window.press("j")
+        opened = unquote(page.locator("#sagas [data-pick]").first.get_attribute("data-pick"))
+        assert page.evaluate("document.activeElement.title") == opened
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.locator("#sagas [data-copy]").first.click()
+        page.wait_for_function("(id) => navigator.clipboard.readText().then((text) => text === id)", arg=opened)
+        window.press("j", "k", "Enter")
+        page.wait_for_url("**/ui/saga?id=*")
+        assert not window.problems()
+        window.open("/ui/search?preset=violations")
+        hrefs = page.eval_on_selector_all("#sagas tbody td a", "(links) => links.map((link) => link.search)")
+        assert all("sagaType=" in href and "preset=violations" in href for href in hrefs)
+
+
+def test_those_that_failed_and_are_not_compensated_are_one_click_away(shop, browser):
+    with browser.window(shop.url) as window:
+        window.open("/ui/search")
+        window.page.click(".presets a[href*='compensation=OWED']")
+        window.page.wait_for_url("**/ui/search?*compensation=OWED*")
+        total = shop.api.json("/api/v1/sagas", status="FAILED", compensation="OWED")["page"]["totalElements"]
+        assert f"{total:,}" in window.page.inner_text("#found") and not window.problems()
+
+
+@pytest.fixture(scope="module")
+def long_saga(shop, module_world):
+    """The id of a saga of more events than are told one by one at once."""
+    saga, rng = "ORD-LONG", random.Random(4711)
+    service = json.dumps({"producerService": "poll-service"})
+    for at in range(20_100):
+        when = workload.EPOCH + at * 1_000
+        event = workload.event(rng, saga, "PAYMENT_COMPLETION", "POLLED", "IN_PROGRESS", "order-long", when, service)
+        module_world.publisher.send_raw(saga.encode(), module_world.publisher.encode(event))
+    module_world.publisher.flush()
+    shop.wait_caught_up()
+    return saga
+
+
+def test_a_long_saga_is_told_event_by_event_where_one_comes_near(shop, browser, long_saga):
+    with browser.window(shop.url) as window:
+        page = window.page
+
+        def count(text):
+            page.wait_for_function(
+                "(text) => document.querySelector('[data-part=count]').textContent.includes(text)", arg=text
+            )
+
+        window.open(f"/ui/saga?id={long_saga}")
+        count("as density")
+        with page.expect_response(lambda answer: "/timeline?" in answer.url and "from=" in answer.url) as asked:
+            page.click("[data-tool=in]")
+        near = asked.value.json()
+        assert near["exact"] and near["total"] < near["whole"] == 20_100
+        count(f"events: {near['total']:,} of 20,100")
+        # What was only counted before is an event now, and the address opens it.
+        page.focus("[data-part=overlay]")
+        window.press("ArrowRight", "ArrowRight")
+        says = page.get_attribute("#plot-at", "aria-label")
+        assert f"2 of {near['total']:,}" in says and "POLLED" in says
+        page.wait_for_function("() => new URL(location.href).searchParams.has('event')")
+        window.open(page.url[len(shop.url) :])
+        count(f"events: {near['total']:,} of 20,100")
+        assert page.get_attribute("#plot-at", "aria-label") == says
+        page.click("[data-tool=all]")
+        count("as density")
+        assert not window.problems()
+
+
+def test_what_a_long_saga_only_counts_is_what_was_known(shop, browser, long_saga):
+    path = f"/api/v1/sagas/{long_saga}/timeline"
+    whole = shop.api.json(path)
+    middle = datetime.fromtimestamp((workload.EPOCH + 10_000_000) / 1_000, UTC).isoformat()
+    event = shop.api.json(path, **{"from": middle, "to": middle})
+    arrived = event["base"] + event["columns"]["recordedAt"][0] + event["columns"]["delay"][0]
+    known_at = datetime.fromtimestamp(arrived / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    known = shop.api.json(path, knownAt=known_at)["whole"]
+    assert 10_000 < known < whole["whole"] == 20_100
+    with browser.window(shop.url) as window:
+        window.open(f"/ui/saga?id={long_saga}&knownAt={known_at}")
+        window.page.wait_for_selector(f"[data-part=count]:has-text('events: {known:,}')")
+        assert not window.problems()
+
+
+def test_the_handle_of_what_was_known_reaches_beyond_the_last_event(shop, browser, views):
+    with browser.window(shop.url) as window:
+        page = window.page
+        window.open(views["saga"])
+        page.wait_for_selector(".lane-names li")
+        page.eval_on_selector("#handle-known-at", "(it) => { it.value = 999; it.dispatchEvent(new Event('input')); }")
+        page.wait_for_function("() => new URL(location.href).searchParams.has('knownAt')")
+        saga = dict(parse_qsl(urlsplit(views["saga"]).query))["id"]
+        last = shop.api.json(f"/api/v1/sagas/{quote(saga, safe='')}/timeline")["last"]
+        known_at = dict(parse_qsl(urlsplit(page.url).query))["knownAt"]
+        assert datetime.fromisoformat(known_at) > datetime.fromisoformat(last)
+        assert not window.problems()
+
+
+def test_an_event_under_the_pointer_is_explained_in_utc_local_and_relative_time(shop, browser, views):
+    with browser.window(shop.url) as window:
+        page = window.page
+        window.open(views["saga"])
+        page.wait_for_selector(".lane-names li")
+        page.focus("[data-part=overlay]")
+        window.press("Home")
+        page.wait_for_function("() => document.querySelector('#plot-at').style.left !== ''")
+        left, top = page.eval_on_selector("#plot-at", "(it) => [parseFloat(it.style.left), parseFloat(it.style.top)]")
+        canvas = page.locator("[data-part=lanes]").bounding_box()
+        page.mouse.move(canvas["x"] + left, canvas["y"] + top)
+        page.wait_for_selector("[data-part=tip]:not([hidden])")
+        tip = page.inner_text("[data-part=tip]")
+        assert all(part in tip for part in ("+00:00", "+09:00 Asia/Seoul", " ago")), tip
+        assert not window.problems()
+
+
+def test_a_plot_that_cannot_be_drawn_says_so_where_tests_hear_it(shop, browser, views):
+    with browser.window(shop.url) as window:
+        window.page.route("**/timeline?*", lambda route: route.fulfill(json={}))
+        window.open(views["saga"])
+        window.page.wait_for_selector(".plot:has-text('cannot be drawn')")
+        assert any("TypeError" in wrong for wrong in window.wrong), window.wrong
+
+
+def test_without_javascript_a_long_saga_says_what_its_view_leaves_out(shop, browser, long_saga):
+    with browser.window(shop.url, javascript=False) as window:
+        window.open(f"/ui/saga?id={long_saga}")
+        assert "more than 2,000 deliveries" in window.page.inner_text("main")

@@ -7,8 +7,9 @@ import { test } from "node:test";
 const assets = new URL("../../src/server/page/assets/", import.meta.url);
 const { commandLine, curl, word } = await import(new URL("quote.js", assets));
 const { Scale } = await import(new URL("timeline/scale.js", assets));
-const { addressOf, cuts, lanesOf } = await import(new URL("timeline/address.js", assets));
+const { addressOf, cuts, lanesOf, questionOf } = await import(new URL("timeline/address.js", assets));
 const { Model } = await import(new URL("timeline/model.js", assets));
+const { Parts } = await import(new URL("timeline/parts.js", assets));
 
 const WORDS = { none: "none", partition: "Partition", rest: "rest" };
 
@@ -102,6 +103,23 @@ test("an edge of a frame is found by what the drawing names it", async () => {
   assert.deepEqual([...ratesOf([{ from: "A B", to: "C/D", perSecond: 0 }, { from: "E", to: "E", perSecond: 0.1 }]).entries()], [["A%20B C%2FD", 0], ["E E", 1]]);
 });
 
+test("the seal is of a frame, and of none that does not know", async () => {
+  const { isWhole } = await import(new URL("live.js", assets));
+  const frame = JSON.parse(readFileSync(new URL("samples/api/live.json", import.meta.url), "utf8"));
+  assert.equal(isWhole(frame), true);
+  assert.equal(isWhole({ ...frame, accounted: frame.offsets - 2, unexplained: 2 }), false);
+  assert.equal(isWhole({ ...frame, offsets: null, accounted: null, unexplained: null }), null);
+});
+
+test("lists are asked for again at once when a frame tells of other ones, and not more often than they can change", async () => {
+  const { isDue, isOther } = await import(new URL("fresh.js", assets));
+  const frame = JSON.parse(readFileSync(new URL("samples/api/live.json", import.meta.url), "utf8"));
+  assert.equal(isOther(null, frame), false);
+  assert.equal(isOther(frame, { ...frame, lag: 7, stuck: 38 }), false);
+  for (const other of [{ byStatus: { ...frame.byStatus, FAILED: 0 } }, { incidents: 2 }, { unexplained: 1 }]) assert.equal(isOther(frame, { ...frame, ...other }), true);
+  assert.deepEqual([isDue(1_999, true), isDue(2_000, true), isDue(14_999, false), isDue(15_000, false)], [false, true, false, true]);
+});
+
 test("edges of another type than the one that is drawn do not flow", async () => {
   const { edgesOf } = await import(new URL("live.js", assets));
   const frame = JSON.parse(readFileSync(new URL("samples/api/live.json", import.meta.url), "utf8"));
@@ -152,4 +170,115 @@ test("what an address says of lanes and silences is read as it was written", () 
     }
   }
   assert.deepEqual([lanesOf("colour"), lanesOf(null), cuts("?")], ["service", "service", true]);
+});
+
+test("an axis says the offset of its clocks once, and both where they change", async () => {
+  const { offsets } = await import(new URL("time.js", assets));
+  globalThis.document.documentElement.dataset.zone = "America/New_York";
+  const [before, after] = [Date.parse("2026-03-08T06:59:00Z"), Date.parse("2026-03-08T07:01:00Z")];
+  assert.equal(offsets(before - 60_000, before), "-05:00");
+  assert.equal(offsets(before, after), "-05:00 → -04:00");
+  delete globalThis.document.documentElement.dataset.zone;
+});
+
+test("an instant is explained in UTC, in the browser's own zone and by how long ago it is", async () => {
+  const { explained, instant } = await import(new URL("time.js", assets));
+  const at = Date.parse("2026-01-31T09:30:00.250Z");
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  assert.deepEqual(explained(at).slice(0, 2), ["2026-01-31 09:30:00.250 +00:00", `${instant(at, own)} ${own}`]);
+  assert.equal(explained(at).length, 3);
+});
+
+test("the call for a part asks for whole milliseconds that hold it", () => {
+  assert.equal(questionOf({ part: null, knownAt: null }, 20_000, false).toString(), "max=20000");
+  assert.deepEqual([...questionOf({ part: [0.5, 10.2], knownAt: 7 }, 9, true)], [
+    ["max", "9"], ["from", "1970-01-01T00:00:00.000Z"], ["to", "1970-01-01T00:00:00.011Z"], ["knownAt", "1970-01-01T00:00:00.007Z"], ["archive", "true"],
+  ]);
+});
+
+/** What is drawn of a saga of which only short parts are told event by event, and which calls it took. */
+function partsOf() {
+  const sample = JSON.parse(readFileSync(new URL("samples/api/timeline.json", import.meta.url), "utf8"));
+  const answer = (exact, name) => Object.assign(new Model({ ...sample, exact, density: exact ? null : { cellMillis: 1, ofOtherServices: 0, service: [0], cell: [0], status: [0], count: [9] } }), { name });
+  const asked = [];
+  const used = [];
+  let done = () => {};
+  const ask = ({ part, knownAt }, signal) => {
+    const name = `${part}|${knownAt}`;
+    asked.push(name);
+    return Promise.resolve(knownAt === 0 || signal.aborted ? null : answer(part !== null && part[1] - part[0] <= 10, name));
+  };
+  const told = { use: (model) => { used.push(model.name); done(); }, failed: assert.fail };
+  const parts = new Parts(answer(false, "first"), ask, told, 0);
+  const next = () => new Promise((resolve) => { done = resolve; });
+  return { parts, asked, used, next };
+}
+
+test("a part of a long saga is asked for until it is told event by event, and the whole is the first answer", async () => {
+  const { parts, asked, used, next } = partsOf();
+  parts.show(null, null);
+  parts.show([0, 50], null);
+  parts.show([0, 40], null);
+  await next();
+  parts.show([10, 20], null);
+  await next();
+  assert.deepEqual([asked, used], [["0,40|null", "10,20|null"], ["0,40|null", "10,20|null"]]);
+  // All of this is there already.
+  parts.show([12, 15], null);
+  parts.show([12, 15], 13);
+  assert.equal(asked.length, 2);
+  // Until what stands elsewhere is told, the first answer stands in.
+  parts.show([15, 25], null);
+  assert.equal(used.at(-1), "first");
+  await next();
+  parts.show(null, null);
+  assert.deepEqual([asked.slice(2), used.slice(2)], [["15,25|null"], ["first", "15,25|null", "first"]]);
+  // What was taken back is asked for anew.
+  parts.show([30, 35], null);
+  await next();
+  parts.back();
+  parts.show([30, 35], null);
+  await next();
+  assert.deepEqual(used.slice(-3), ["30,35|null", "first", "30,35|null"]);
+});
+
+test("what is only counted is counted as it was known, and not at all before anything was", async () => {
+  const { parts, asked, used, next } = partsOf();
+  parts.show(null, 7);
+  await next();
+  parts.show([0, 40], 7);
+  await next();
+  assert.deepEqual([asked, used], [["null|7", "0,40|null", "0,40|7"], ["null|7", "0,40|7"]]);
+  parts.show([0, 40], 0);
+  await next();
+  assert.deepEqual([asked.slice(3), parts.got.model.answer.density.count], [["0,40|0"], []]);
+});
+
+test("lanes keep their places when another answer is drawn", () => {
+  const whole = JSON.parse(readFileSync(new URL("samples/api/timeline.json", import.meta.url), "utf8"));
+  const before = [{ key: "later", name: "later", events: [4], cells: [] }, { key: "product-service", name: "product-service", events: [], cells: [1] }, { key: "\0rest", name: "rest", events: [], cells: [2] }];
+  const lanes = new Model(whole).lanes("service", WORDS, before);
+  assert.deepEqual(lanes.map((lane) => [lane.name, lane.events, lane.cells]), [["later", [], []], ["product-service", [1, 2, 5], []], ["order-service", [0, 6], []], ["payment-service", [3, 4], []]]);
+});
+
+test("an arc comes from where it comes from, beyond the part that is drawn too", async () => {
+  const { endOf } = await import(new URL("timeline/arcs.js", assets));
+  const sample = JSON.parse(readFileSync(new URL("samples/api/timeline.json", import.meta.url), "utf8"));
+  const all = new Model(sample);
+  const columns = Object.fromEntries(Object.entries(sample.columns).map(([name, column]) => [name, column.slice(0, 2)]));
+  const model = new Model({ ...sample, columns });
+  for (const [by, lane] of [["service", 2], ["step", 4], ["partition", 0]]) {
+    const scene = { model, all, by, lanes: model.lanes(by, WORDS, all.lanes(by, WORDS)), asOf: all.recorded[3], knownAt: null };
+    assert.deepEqual(endOf(scene, new Map([[1, 1]]), 2), { time: all.recorded[1], lane: 1, there: true });
+    assert.deepEqual(endOf(scene, new Map(), 5), { time: all.recorded[4], lane, there: false });
+    assert.deepEqual([endOf(scene, new Map(), 99), endOf(scene, new Map(), null)], [null, null]);
+  }
+});
+
+test("the clock of arrivals goes on to the last of them, and the next notable event is found beyond a part", () => {
+  const model = new Model(JSON.parse(readFileSync(new URL("samples/api/timeline.json", import.meta.url), "utf8")));
+  const instants = [...model.instants()];
+  assert.deepEqual([instants.length, instants[0], instants.at(-1)], [14, model.first, model.lastArrived]);
+  assert.ok(model.lastArrived > model.last && instants.every((at, i) => i === 0 || at >= instants[i - 1]));
+  assert.deepEqual([model.nextNotable(model.recorded[4], 1), model.nextNotable(model.recorded[4], -1), model.nextNotable(model.recorded[6], 1)], [5, 2, -1]);
 });

@@ -316,3 +316,42 @@ fn where_no_script_runs_the_command_names_the_saga() {
         }
     }
 }
+
+#[test]
+fn of_a_saga_that_is_too_long_the_view_says_what_it_leaves_out() {
+    let says = |html: &str| html.contains("more than 2,000 deliveries") || html.contains("2,000회를 넘는");
+    for html in rendered_of("saga.long.json") {
+        assert!(says(&html));
+    }
+    for html in rendered_of("saga.json") {
+        assert!(!says(&html));
+    }
+}
+
+#[test]
+fn a_rehearsal_sums_what_was_refused() {
+    for html in rendered_of("redrive_rehearsal.json") {
+        let (_, summary) = html.split_once("id=\"summary-title\"").unwrap();
+        let summary = summary.split("</table>").next().unwrap();
+        assert!(summary.contains(">Refused<") || summary.contains(">거부됨<"));
+        assert!(!summary.contains(">Nothing to do<") && !summary.contains(">할 일 없음<"));
+    }
+}
+
+#[test]
+fn a_cell_of_a_search_narrows_it_unless_it_does_already() {
+    for html in rendered_of("search.json") {
+        let html = html.replace("&#x2f;", "/");
+        let (_, rows) = html.split_once("<tbody>").unwrap();
+        let rows = rows.split("</tbody>").next().unwrap();
+        let narrowing: Vec<&str> = rows.split("href=\"/ui/search?").skip(1).collect();
+        assert!(!narrowing.is_empty());
+        for address in narrowing {
+            let address = address.split('"').next().unwrap();
+            assert_eq!(address.matches("status=").count(), 1, "{address}");
+            assert_eq!(address.matches("step=").count(), 2, "{address}");
+            assert!(!address.contains("page="), "{address}");
+        }
+        assert!(rows.contains("class=\"quiet copy-id needs-script\""));
+    }
+}

@@ -22,7 +22,8 @@ function walk(by) {
   if (rows.length === 0) return;
   at = Math.min(Math.max(at + by, 0), rows.length - 1);
   const row = rows[at];
-  const link = row.querySelector("a");
+  // What a row is about, wherever it stands among links that narrow.
+  const link = row.querySelector("th a") ?? row.querySelector("a");
   for (const other of rows) other.removeAttribute("aria-selected");
   if (link instanceof HTMLElement) link.focus();
   row.scrollIntoView({ block: "nearest" });

@@ -1,6 +1,7 @@
 // The live stream: one connection a page, none in a hidden tab, and never a number that only looks alive.
 
-import { all, base, need, number, one, percent } from "./dom.js";
+import { all, base, h, need, number, one, percent } from "./dom.js";
+import { refresh } from "./fresh.js";
 import { clock, duration } from "./time.js";
 import { t } from "./texts.js";
 
@@ -29,6 +30,8 @@ const LONGEST_WAIT = 30_000;
 
 /** @type {EventSource | null} */
 let source = null;
+/** @type {Frame | null} */
+let newest = null;
 let last = 0;
 let wait = 1_000;
 /** Nothing comes because there is nothing of that type yet: what is shown is not stale. */
@@ -78,6 +81,21 @@ function showEdges(frame) {
   if (place) place.textContent = edgesLeftOut > 0 ? t("js-edges-left-out", { shown: number(edges.length), count: number(edgesLeftOut) }) : "";
 }
 
+/** Whether every offset is accounted for; null when nobody knows. @param {Frame} frame */
+export function isWhole({ offsets, accounted, unexplained }) {
+  return offsets === null || accounted === null || unexplained === null ? null : unexplained === 0 && accounted === offsets;
+}
+
+/** @param {Frame} frame */
+function showSeal(frame) {
+  const whole = isWhole(frame);
+  const seal = one("[data-part=seal]");
+  if (!seal || whole === null || seal.dataset.whole === String(whole)) return;
+  seal.dataset.whole = String(whole);
+  seal.querySelector("use")?.setAttribute("href", whole ? "#i-whole" : "#i-broken");
+  need("[data-part=seal-word]", HTMLElement, seal).textContent = whole ? t("js-seal-complete") : t("js-seal-incomplete");
+}
+
 /** @param {string} state @param {string} text */
 function say(state, text) {
   const place = need("[data-live-state]", HTMLElement);
@@ -87,13 +105,22 @@ function say(state, text) {
 }
 
 /** @param {Frame} frame */
-function show(frame) {
+function showFigures(frame) {
   for (const element of all("[data-live]")) {
     const text = written(at(frame, element.dataset.live ?? ""), element.dataset.format);
     if (element.textContent !== text) element.textContent = text;
   }
+  showSeal(frame);
   showEdges(frame);
+}
+
+/** @param {Frame} frame */
+function show(frame) {
+  newest = frame;
+  showFigures(frame);
   say("live", t("js-live", { time: clock(Date.parse(frame.at)) }));
+  // The answer is older than the newest frame.
+  refresh(frame, () => { if (newest) showFigures(newest); });
 }
 
 function stale() {
@@ -104,9 +131,11 @@ function stale() {
   const notice = need("#stale", HTMLElement);
   notice.hidden = !is;
   if (!is) return;
-  say("stale", t("js-stale", { time: duration(Math.floor(silent / 1000) * 1000) }));
-  // Told once to screen readers; the seconds go on in the bar alone.
-  if (notice.textContent === "") notice.textContent = t("js-stale-notice");
+  const time = duration(Math.floor(silent / 1000) * 1000);
+  say("stale", t("js-stale", { time }));
+  // Told once to screen readers; the seconds go on for eyes alone: on a wall and on a phone the bar does not tell them.
+  if (notice.textContent === "") notice.replaceChildren(h("span", {}, t("js-stale-notice")), h("span", { class: "dim", "aria-hidden": "true", "data-part": "silent" }));
+  need("[data-part=silent]", HTMLElement, notice).textContent = t("js-ago", { time });
 }
 
 function connect() {

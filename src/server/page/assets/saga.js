@@ -3,9 +3,10 @@
 import { all, base, need, number, one, unpercent, visible } from "./dom.js";
 import { instant } from "./time.js";
 import { t } from "./texts.js";
-import { addressOf } from "./timeline/address.js";
+import { addressOf, questionOf } from "./timeline/address.js";
 import { Model } from "./timeline/model.js";
 import { Moment } from "./timeline/moment.js";
+import { Parts } from "./timeline/parts.js";
 import { Plot } from "./timeline/plot.js";
 
 const STEPS_OF_HANDLE = 1000;
@@ -22,28 +23,32 @@ function millis(text) {
   return Number.isNaN(found) ? null : found;
 }
 
-async function load() {
-  const query = new URLSearchParams({ max: String(MOST_EVENTS) });
-  if (archived) query.set("archive", "true");
+/** @type {import("./timeline/parts.js").Ask} */
+async function ask(wanted, signal) {
   root.classList.add("loading");
-  const answer = await fetch(`${base}/api/v1/sagas/${encodeURIComponent(id)}/timeline?${query}`);
-  const read = await answer.json();
-  root.classList.remove("loading");
-  if (!answer.ok) throw new Error(String(read.message ?? answer.status));
-  return new Model(read);
+  try {
+    const answer = await fetch(`${base}/api/v1/sagas/${encodeURIComponent(id)}/timeline?${questionOf(wanted, MOST_EVENTS, archived)}`, { signal });
+    const read = await answer.json();
+    if (answer.status === 404 && wanted.knownAt !== null) return null;
+    if (!answer.ok) throw new Error(String(read.message ?? answer.status));
+    return new Model(read);
+  } finally {
+    root.classList.remove("loading");
+  }
 }
 
 /** How much of the saga is drawn, and how. @param {import("./timeline/model.js").Answer} answer */
-function drawn({ exact, whole, notableLeftOut, statesLeftOut, density }) {
-  const told = [exact ? t("js-plot-events", { count: number(whole) }) : t("js-plot-density", { count: number(whole) })];
+function drawn({ exact, whole, total, notableLeftOut, statesLeftOut, density }) {
+  const events = total < whole ? t("js-plot-part", { count: number(total), whole: number(whole) }) : t("js-plot-events", { count: number(whole) });
+  const told = [exact ? events : t("js-plot-density", { count: number(total) })];
   if (notableLeftOut > 0) told.push(t("js-notable-left-out", { count: number(notableLeftOut) }));
   if (density && density.ofOtherServices > 0) told.push(t("js-other-services", { count: number(density.ofOtherServices) }));
   if (statesLeftOut > 0) told.push(t("js-states-left-out", { count: number(statesLeftOut) }));
   return told.join(" · ");
 }
 
-/** @param {Model} model */
-function start(model) {
+/** @param {Model} whole the answer for all of it */
+function start(whole) {
   /** Rows stay as the server wrote them; a hand that drags looks at them in every frame. */
   const rows = all("#steps tbody tr").map((row) => ({ row, recorded: millis(row.dataset.recorded) ?? 0, arrived: millis(row.dataset.arrived) ?? 0 }));
   const says = need("[data-part=says]", HTMLElement, root);
@@ -53,18 +58,34 @@ function start(model) {
   const knownAt = need("#handle-known-at", HTMLInputElement, root);
   let playing = 0;
 
-  const plot = new Plot(root, model, {
+  const parts = new Parts(whole, ask, { use: useAnswer, failed });
+
+  const plot = new Plot(root, whole, {
     view() {
       address();
       filterRows();
+      parts.show(plot.part, plot.knownAt);
     },
+    whole: () => parts.back(),
     picked(i) {
       says.textContent = plot.words(i);
-      markRow(model.position(i));
+      markRow(plot.model.position(i));
       address();
     },
     say(text) { says.textContent = text; },
   });
+
+  /** @param {Model} model */
+  function useAnswer(model) {
+    plot.use(model);
+    count.textContent = drawn(model.answer);
+  }
+
+  /** @param {unknown} error */
+  function failed(error) {
+    console.error(error);
+    count.textContent = [drawn(plot.model.answer), visible(t("js-no-part", { why: whyOf(error) }))].join(" · ");
+  }
 
   /** @param {string} position */
   function markRow(position) {
@@ -85,8 +106,8 @@ function start(model) {
 
   function writeAddress() {
     clearTimeout(later);
-    const { part, by, cutting, at } = plot;
-    const shown = { asOf: plot.asOf, knownAt: plot.knownAt, part, by, cutting, event: at < 0 ? null : model.position(at) };
+    const { part, by, cutting, position } = plot;
+    const shown = { asOf: plot.asOf, knownAt: plot.knownAt, part, by, cutting, event: position };
     history.replaceState(history.state, "", addressOf(location.href, shown));
     // Further steps are shown as these are.
     for (const link of document.querySelectorAll(".pager a[rel=next]")) if (link instanceof HTMLAnchorElement) link.href = addressOf(link.href, shown).href;
@@ -96,13 +117,13 @@ function start(model) {
   need("#steps", HTMLElement).addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a.step-name") : null;
     const row = link?.closest("tr");
-    const found = row ? model.byPosition(row.dataset.position ?? "") : -1;
+    const found = row ? plot.model.byPosition(row.dataset.position ?? "") : -1;
     if (found < 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     plot.pick(found);
   });
 
-  count.textContent = drawn(model.answer);
+  count.textContent = drawn(whole.answer);
 
   /** The table shows what the plot does, and dims what had not happened or was not known. */
   function filterRows() {
@@ -116,12 +137,13 @@ function start(model) {
     if (place) place.textContent = hidden > 0 ? t("js-rows-hidden", { count: number(hidden) }) : "";
   }
 
-  const whole = () => plot.whole(plot.small.clientWidth);
-  const sortedArrivals = Float64Array.from(model.arrived).sort();
+  /** What a handle moves on: the time in which events happened, or that in which they came to be known as well. @param {HTMLInputElement} input */
+  const scaleOf = (input) => (input === knownAt ? plot.wholeKnown(plot.small.clientWidth) : plot.whole(plot.small.clientWidth));
+  const sortedArrivals = Float64Array.from(whole.arrived).sort();
 
   /** Where the two clocks' handles stand on the whole. @param {HTMLInputElement} input @param {number | null} at */
   function placeHandle(input, at) {
-    const scale = whole();
+    const scale = scaleOf(input);
     const share = at === null ? 1 : (scale.x(Math.min(at, scale.to)) - scale.left) / (scale.right - scale.left);
     input.value = String(Math.round(share * STEPS_OF_HANDLE));
     input.classList.toggle("at-end", at === null);
@@ -130,7 +152,7 @@ function start(model) {
 
   /** @param {HTMLInputElement} input */
   function read(input) {
-    const scale = whole();
+    const scale = scaleOf(input);
     const share = Number(input.value) / STEPS_OF_HANDLE;
     return share >= 1 ? null : Math.floor(scale.time(scale.left + share * (scale.right - scale.left)));
   }
@@ -144,6 +166,7 @@ function start(model) {
     plot.draw();
     filterRows();
     moment.show(at, known);
+    parts.show(plot.part, known);
     address();
   }
 
@@ -164,7 +187,7 @@ function start(model) {
       set(next === undefined || next >= sorted[sorted.length - 1] ? null : next);
     }
   }
-  asOf.addEventListener("keydown", (event) => stepped(event, model.recorded, plot.asOf, (at) => setMoment(at, plot.knownAt)));
+  asOf.addEventListener("keydown", (event) => stepped(event, whole.recorded, plot.asOf, (at) => setMoment(at, plot.knownAt)));
   knownAt.addEventListener("keydown", (event) => stepped(event, sortedArrivals, plot.knownAt, (at) => setMoment(plot.asOf, at)));
 
   function play() {
@@ -178,7 +201,7 @@ function start(model) {
     }
     button.setAttribute("aria-pressed", "true");
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const scale = whole();
+    const scale = scaleOf(asOf);
     const began = performance.now();
     const frame = () => {
       const share = (performance.now() - began) / PLAY_MILLIS;
@@ -207,7 +230,7 @@ function start(model) {
     /** @type {Record<string, () => void>} */
     const keys = {
       "[": () => plot.notable(-1), "]": () => plot.notable(1), "+": () => plot.zoom(0.5), "=": () => plot.zoom(0.5), "-": () => plot.zoom(2), 0: () => plot.show(null),
-      t: () => { if (plot.at >= 0) setMoment(model.recorded[plot.at], plot.knownAt); },
+      t: () => { if (plot.at >= 0) setMoment(plot.model.recorded[plot.at], plot.knownAt); },
     };
     if (event.key === " " && !onButton) keys[" "] = play;
     const act = keys[event.key];
@@ -219,17 +242,26 @@ function start(model) {
   const from = millis(root.dataset.from);
   const to = millis(root.dataset.to);
   if (from !== null && to !== null) plot.show([from, to]);
-  const picked = model.byPosition(unpercent(root.dataset.event));
+  plot.position = unpercent(root.dataset.event) || null;
+  const picked = plot.position === null ? -1 : whole.byPosition(plot.position);
   if (picked >= 0) plot.pick(picked);
+  else if (whole.answer.exact) plot.position = null;
   const asked = [millis(root.dataset.asOf), millis(root.dataset.knownAt)];
   plot.paint();
   setMoment(asked[0], asked[1]);
 }
 
+/** @param {unknown} error */
+function whyOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
 try {
-  start(await load());
+  const whole = await ask({ part: null, knownAt: null }, new AbortController().signal);
+  if (whole) start(whole);
 } catch (error) {
+  console.error(error);
   const place = one(".plot", root);
-  place?.replaceChildren(visible(t("js-no-plot", { why: error instanceof Error ? error.message : String(error) })));
+  place?.replaceChildren(visible(t("js-no-plot", { why: whyOf(error) })));
   place?.classList.add("state", "in-panel");
 }

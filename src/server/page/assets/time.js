@@ -82,6 +82,12 @@ export function clock(millis) {
   return `${hands} ${offset}`;
 }
 
+/** The offset that the clocks of an axis have, which it says once; both where they are put forward or back in between. @param {number} from @param {number} to */
+export function offsets(from, to) {
+  const [before, after] = [parts(from).offset, parts(to).offset];
+  return before === after ? before : `${before} → ${after}`;
+}
+
 /** What a tick of an axis says when neighbours are `step` milliseconds apart. @param {number} millis @param {number} step */
 export function tick(millis, step) {
   const { date, clock: hands, fraction } = parts(millis);
@@ -137,6 +143,12 @@ export function timeElement(millis) {
   return element;
 }
 
+/** An instant in UTC, in the browser's own zone, and how long ago it is. @param {number} millis */
+export function explained(millis) {
+  const local = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  return [instant(millis, "UTC"), `${instant(millis, local)} ${local}`, relative(millis)];
+}
+
 /** Where the pointer or the focus is, the title says UTC, local and relative. */
 export function explainTimes() {
   /** @param {Event} event */
@@ -144,9 +156,7 @@ export function explainTimes() {
     const found = event.target instanceof Element ? event.target.closest("time[datetime]") : null;
     if (!(found instanceof HTMLElement)) return;
     const millis = Date.parse(found.getAttribute("datetime") ?? "");
-    if (Number.isNaN(millis)) return;
-    const local = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-    found.title = [instant(millis, "UTC"), `${instant(millis, local)} ${local}`, relative(millis)].join("\n");
+    if (!Number.isNaN(millis)) found.title = explained(millis).join("\n");
   };
   document.addEventListener("pointerover", explain);
   document.addEventListener("focusin", explain);

@@ -82,6 +82,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
     });
     let data = json!({
         "tookMillis": times::between(text(&saga["startedAt"]), text(&saga["updatedAt"])),
+        "readUpTo": (!is_read).then_some(MOST_READ),
         "moment": {"asOf": or_null(visit.param("asOf")), "knownAt": or_null(visit.param("knownAt"))},
         "current": current,
         "shown": {

@@ -40,6 +40,14 @@ const SHOWING: [&str; 12] = [
 ];
 /// The built in search for sagas that break any rule of their definition, which is a call of its own.
 const VIOLATIONS: &str = "violations";
+/// The built in searches.
+const BUILT_IN: [(&str, &str); 5] = [
+    ("failed", "status=FAILED"),
+    ("owed", "status=FAILED&compensation=OWED"),
+    ("stuck", "stuck=true"),
+    ("overdue", "stuck=COMPENSATION_OVERDUE"),
+    (VIOLATIONS, "preset=violations"),
+];
 
 const COLUMNS: [&str; 12] = [
     "status", "saga", "type", "order", "lastStep", "reason", "started", "updated", "took", "events", "marks",
@@ -198,13 +206,7 @@ fn faults(params: &Params) -> Vec<Detail> {
 /// The built in searches and those that are configured.
 fn presets(visit: &Visit) -> Vec<Value> {
     let base = visit.page.base();
-    let built_in = [
-        ("failed", "status=FAILED"),
-        ("stuck", "stuck=true"),
-        ("overdue", "stuck=COMPENSATION_OVERDUE"),
-        (VIOLATIONS, "preset=violations"),
-    ];
-    let built_in = built_in
+    let built_in = BUILT_IN
         .into_iter()
         .map(|(key, query)| json!({"key": key, "label": null, "href": format!("{base}/ui/search?{query}")}));
     let configured = visit.page.settings().searches.iter().map(|(label, query)| {
@@ -254,5 +256,12 @@ mod tests {
             ["step", "status"]
         );
         assert_eq!(refused("preset=stuck"), ["preset"]);
+    }
+
+    #[test]
+    fn a_built_in_search_is_one_that_the_list_takes() {
+        for (key, query) in BUILT_IN {
+            assert!(faults(&address::params_of(query)).is_empty(), "{key}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 // The address of a saga's view: the moment, the part, the picked event, and how the plot is laid out. What is as it is
-// from the start is left out of it.
+// from the start is left out of it. And that of the call which answers what it shows.
 
 /** @typedef {"service" | "step" | "partition"} By what a lane is */
 
@@ -49,4 +49,13 @@ export function addressOf(here, { asOf, knownAt, part, event, by, cutting }) {
     else address.searchParams.set(name, value);
   }
   return address;
+}
+
+/** The query of the call that answers a part, as it was known at a moment. @param {import("./parts.js").Wanted} wanted @param {number} max @param {boolean} archived */
+export function questionOf({ part, knownAt }, max, archived) {
+  const query = new URLSearchParams({ max: String(max) });
+  const params = { from: instant(part && Math.floor(part[0])), to: instant(part && Math.ceil(part[1])), knownAt: instant(knownAt) };
+  for (const [name, value] of Object.entries(params)) if (value !== null) query.set(name, value);
+  if (archived) query.set("archive", "true");
+  return query;
 }

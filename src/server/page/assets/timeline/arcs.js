@@ -7,25 +7,36 @@ import { fitting, isThere, laneIndex, middle } from "./pen.js";
 
 /** @import { Scene } from "./draw.js" */
 
+/** Where an end of an arc is; one outside of the part that is drawn stands in the first answer alone. @param {Scene} scene @param {Map<number, number>} lanes @param {number | null} id */
+export function endOf(scene, lanes, id) {
+  const here = id === null ? -1 : scene.model.byId(id);
+  if (here >= 0) return { time: scene.model.recorded[here], lane: lanes.get(here) ?? 0, there: isThere(scene, here) };
+  const { all, by } = scene;
+  const beyond = id === null ? -1 : all.byId(id);
+  if (beyond < 0) return null;
+  const lane = Math.max(scene.lanes.findIndex(({ key }) => key === all.keyOf(beyond, by)), 0);
+  return { time: all.recorded[beyond], lane, there: isThere({ ...scene, model: all }, beyond) };
+}
+
 /** What undid what. @param {CanvasRenderingContext2D} pen @param {Scene} scene */
 export function arcs(pen, scene) {
   const { model, scale, look } = scene;
   if (model.answer.arcs.length === 0) return;
   const lanes = laneIndex(scene);
   for (const arc of model.answer.arcs) {
-    const from = model.byId(arc.from);
-    if (from < 0) continue;
-    const x1 = scale.x(model.recorded[from]);
-    const y1 = middle(scene, lanes.get(from) ?? 0);
-    const to = arc.to === null ? -1 : model.byId(arc.to);
+    const from = endOf(scene, lanes, arc.from);
+    if (from === null) continue;
+    const x1 = scale.x(from.time);
+    const y1 = middle(scene, from.lane);
+    const to = endOf(scene, lanes, arc.to);
     pen.strokeStyle = look.tone.COMPENSATED;
     pen.lineWidth = 1.5;
     pen.setLineDash([5, 4]);
-    if (to >= 0) {
-      const x2 = scale.x(model.recorded[to]);
-      const y2 = middle(scene, lanes.get(to) ?? 0);
+    if (to !== null) {
+      const x2 = scale.x(to.time);
+      const y2 = middle(scene, to.lane);
       const sag = y1 === y2 ? Math.min(scene.look.lane * 0.55, scene.height - y1 - 6) : 0;
-      pen.globalAlpha = isThere(scene, to) ? 1 : 0.3;
+      pen.globalAlpha = to.there ? 1 : 0.3;
       pen.beginPath();
       pen.moveTo(x1, y1 + 8);
       const deep = Math.max(y1, y2) + (sag || scene.look.lane * 0.35);

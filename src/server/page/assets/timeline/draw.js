@@ -1,7 +1,7 @@
 // Pixels of the plot. Meaning that is only here is nowhere: every event is a row of the table.
 
 import { visible } from "../dom.js";
-import { duration, tick } from "../time.js";
+import { duration, offsets, tick } from "../time.js";
 import { arcs, ghosts } from "./arcs.js";
 import { laneOf } from "./lanes.js";
 import { icon, laneIndex, line, middle } from "./pen.js";
@@ -28,6 +28,8 @@ import { icon, laneIndex, line, middle } from "./pen.js";
 /**
  * @typedef {object} Scene
  * @property {Model} model
+ * @property {Model} all the answer for the whole, of which `model` may tell a part
+ * @property {import("./address.js").By} by
  * @property {Lane[]} lanes
  * @property {Scale} scale
  * @property {Float64Array} places where each event is, in pixels
@@ -79,6 +81,7 @@ export function drawLanes(pen, scene) {
 function axis(pen, scene) {
   const { look, scale } = scene;
   const { step, at } = scale.ticks(leastApart(look));
+  const room = offset(pen, scene);
   pen.textAlign = "left";
   for (const time of at) {
     const x = Math.round(scale.x(time)) + 0.5;
@@ -86,7 +89,8 @@ function axis(pen, scene) {
     pen.lineWidth = 1;
     line(pen, x, 4, x, scene.height);
     pen.fillStyle = look.ink2;
-    pen.fillText(tick(time, step), x + 4, look.axis * 0.38);
+    const text = tick(time, step);
+    if (x + 4 + pen.measureText(text).width < room) pen.fillText(text, x + 4, look.axis * 0.38);
   }
   // The saga's status over the same time.
   for (const state of scene.model.answer.states) {
@@ -97,6 +101,15 @@ function axis(pen, scene) {
     pen.fillStyle = look.tone[state.status];
     pen.fillRect(left, look.axis * 0.77, Math.max(right - left - 1, 1.5), look.axis * 0.14);
   }
+}
+
+/** The offset of all ticks, once, at the right end; up to where there is room for their names. @param {CanvasRenderingContext2D} pen @param {Scene} scene */
+function offset(pen, { look, scale, width }) {
+  const text = offsets(scale.from, scale.to);
+  pen.textAlign = "right";
+  pen.fillStyle = look.ink2;
+  pen.fillText(text, width - 2, look.axis * 0.38);
+  return width - 2 - pen.measureText(text).width - look.size * 0.7;
 }
 
 /** @param {Look} look */

@@ -84,6 +84,11 @@ function segments(pen, scene, shown, y) {
   }
 }
 
+/** Of events that are only counted nobody knows when they arrived; none was known before it happened. The answer for a moment counts those that were. @param {Scene} scene @param {number} time */
+function wasThere({ asOf, knownAt }, time) {
+  return (asOf === null || time <= asOf) && (knownAt === null || time <= knownAt);
+}
+
 /** More events than fit: how many a pixel has, by status; dimmer where most of them are beyond the moment. @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {Lane} lane @param {number[]} shown @param {number} y */
 function density(pen, scene, lane, shown, y) {
   const { model, scale, look, width } = scene;
@@ -104,7 +109,7 @@ function density(pen, scene, lane, shown, y) {
   if (counted) {
     for (const i of lane.cells) {
       const time = model.answer.base + (counted.cell[i] + 0.5) * counted.cellMillis;
-      if (time >= scale.from && time <= scale.to) put(scale.x(time), counted.status[i], counted.count[i], scene.asOf === null || time <= scene.asOf);
+      if (time >= scale.from && time <= scale.to) put(scale.x(time), counted.status[i], counted.count[i], wasThere(scene, time));
     }
   }
   const top = Math.log2(sums.reduce((most, it) => Math.max(most, it), 1) + 1);

@@ -116,15 +116,22 @@ export class Model {
     return -1;
   }
 
+  /** The lane that an event is in. @param {number} i @param {import("./address.js").By} by */
+  keyOf(i, by) {
+    if (by === "partition") return String(this.answer.columns.partition[i]);
+    return by === "step" ? this.step(i) : (this.service(i) ?? "");
+  }
+
   /**
    * Lanes in the order in which they first had an event; those of ghosts alone come last.
    * @param {import("./address.js").By} by
    * @param {Words} words
+   * @param {Lane[]} [before] lanes of another answer, which keep their places
    * @returns {Lane[]}
    */
-  lanes(by, words) {
+  lanes(by, words, before = []) {
     /** @type {Map<string, Lane>} */
-    const found = new Map();
+    const found = new Map(before.filter(({ key }) => key !== REST).map(({ key, name }) => [key, { key, name, events: [], cells: [] }]));
     /** @param {string} key @param {string} name */
     const lane = (key, name) => {
       const known = found.get(key) ?? { key, name, events: [], cells: [] };
@@ -132,10 +139,8 @@ export class Model {
       return known;
     };
     for (let i = 0; i < this.size; i += 1) {
-      const service = this.service(i);
-      if (by === "service") lane(service ?? "", service ?? words.none).events.push(i);
-      else if (by === "step") lane(this.step(i), this.step(i)).events.push(i);
-      else lane(String(this.answer.columns.partition[i]), `${words.partition} ${this.answer.columns.partition[i]}`).events.push(i);
+      const key = this.keyOf(i, by);
+      lane(key, by === "partition" ? `${words.partition} ${key}` : key || words.none).events.push(i);
     }
     this.answer.density?.service.forEach((at, cell) => {
       const service = at < 0 ? null : this.answer.names.services[at];
@@ -144,6 +149,28 @@ export class Model {
     if (by === "service") for (const ghost of this.answer.ghosts) lane(ghost.service ?? "", ghost.service ?? words.none);
     else if (by === "step") for (const ghost of this.answer.ghosts) lane(ghost.step, ghost.step);
     return [...found.values()];
+  }
+
+  /** The same without what is only counted. */
+  withoutCounted() {
+    const { density } = this.answer;
+    const none = { service: [], cell: [], status: [], count: [] };
+    return new Model({ ...this.answer, density: density && { ...density, ...none } });
+  }
+
+  /** Every instant at which something happened or came to be known, in order. */
+  instants() {
+    const both = new Float64Array(this.size * 2);
+    both.set(this.recorded);
+    both.set(this.arrived, this.size);
+    return both.sort();
+  }
+
+  /** The next notable event before or behind an instant; -1 where there is none. @param {number} time @param {number} by */
+  nextNotable(time, by) {
+    const start = by > 0 ? this.from(time + 1) : this.from(time) - 1;
+    for (let i = start; i >= 0 && i < this.size; i += by) if (this.notable(i)) return i;
+    return -1;
   }
 
   /** How many events a lane has, those among them that are only counted. @param {Lane} lane */

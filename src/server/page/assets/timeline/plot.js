@@ -1,7 +1,7 @@
 // The plot and what hands do to it: zoom, brush, hover, walk by keys. What it shows is in draw.js.
 
 import { all, h, need, number, shape, statusMark, statusWord, visible } from "../dom.js";
-import { duration, instant } from "../time.js";
+import { duration, explained, instant } from "../time.js";
 import { t } from "../texts.js";
 import { cuts, lanesOf } from "./address.js";
 import { drawLanes } from "./draw.js";
@@ -18,12 +18,15 @@ import { Scale } from "./scale.js";
 const PAD = 14;
 const REACH = 12;
 
-/** @typedef {{view: () => void, picked: (i: number) => void, say: (text: string) => void}} Told */
+/** @typedef {{view: () => void, whole: () => void, picked: (i: number) => void, say: (text: string) => void}} Told `whole`: the first answer has to be drawn */
 
 export class Plot {
   /** @param {HTMLElement} root @param {Model} model @param {Told} told */
   constructor(root, model, told) {
     this.root = root;
+    /** The answer for the whole. */
+    this.all = model;
+    /** The answer that is drawn: the same, or one for the part that is shown. */
     this.model = model;
     this.told = told;
     this.canvas = need("[data-part=lanes]", HTMLCanvasElement, root);
@@ -37,6 +40,8 @@ export class Plot {
     this.by = lanesOf(root.dataset.shownLanes);
     this.cutting = cuts(root.dataset.shownGaps);
     this.at = -1;
+    /** Of the event that is picked, which need not be one that is drawn. @type {string | null} */
+    this.position = null;
     /** @type {number | null} */
     this.asOf = null;
     /** @type {number | null} */
@@ -53,6 +58,8 @@ export class Plot {
     this.kept = undefined;
     /** @type {{key: string, scale: Scale} | undefined} */
     this.keptWhole = undefined;
+    /** @type {{key: string, scale: Scale} | undefined} */
+    this.keptKnown = undefined;
     /** What the minimap was drawn for. */
     this.drawnSmall = "";
     this.layOut();
@@ -70,9 +77,20 @@ export class Plot {
 
   layOut() {
     const none = this.model.answer.density?.ofOtherServices ? t("js-no-or-other-service") : t("js-no-service");
-    this.lanes = this.model.lanes(this.by, { none, partition: t("js-partition"), rest: t("js-lane-rest") });
+    const words = { none, partition: t("js-partition"), rest: t("js-lane-rest") };
+    this.lanes = this.model.lanes(this.by, words, this.model === this.all ? [] : this.all.lanes(this.by, words));
     this.names.replaceChildren(...this.lanes.map((lane) => h("li", { title: visible(lane.name) }, h("span", { class: "name" }, visible(lane.name)), h("span", { class: "note" }, t("js-lane-events", { count: number(this.model.countOf(lane)) })))));
     this.draw();
+  }
+
+  /** Draws another answer. The event that is picked stays so. @param {Model} model */
+  use(model) {
+    if (model === this.model) return;
+    this.model = model;
+    this.kept = undefined;
+    this.at = this.position === null ? -1 : model.byPosition(this.position);
+    if (this.at >= 0) this.describe(this.at);
+    this.layOut();
   }
 
   /** Pixels at the right that ghosts and open arcs need. */
@@ -86,8 +104,16 @@ export class Plot {
   /** @param {number} width */
   whole(width) {
     const key = [width, this.cutting].join();
-    if (this.keptWhole?.key !== key) this.keptWhole = { key, scale: new Scale(this.model.recorded, this.model.first, this.end(), PAD, width - PAD, this.cutting) };
+    if (this.keptWhole?.key !== key) this.keptWhole = { key, scale: new Scale(this.all.recorded, this.all.first, this.end(), PAD, width - PAD, this.cutting) };
     return this.keptWhole.scale;
+  }
+
+  /** The same of when events came to be known, which may be long after the last one happened. @param {number} width */
+  wholeKnown(width) {
+    if (this.all.lastArrived <= this.end()) return this.whole(width);
+    const key = [width, this.cutting].join();
+    if (this.keptKnown?.key !== key) this.keptKnown = { key, scale: new Scale(this.all.instants(), this.all.first, this.all.lastArrived, PAD, width - PAD, this.cutting) };
+    return this.keptKnown.scale;
   }
 
   height() {
@@ -95,12 +121,12 @@ export class Plot {
   }
 
   end() {
-    return Math.max(this.model.last, this.model.first + 1);
+    return Math.max(this.all.last, this.all.first + 1);
   }
 
   /** @param {number} width */
   scaleOf(width) {
-    if (!this.part) return new Scale(this.model.recorded, this.model.first, this.end(), PAD, width - PAD - this.gutter(), this.cutting);
+    if (!this.part) return new Scale(this.model.recorded, this.all.first, this.end(), PAD, width - PAD - this.gutter(), this.cutting);
     return new Scale(this.model.recorded, this.part[0], this.part[1], PAD, width - PAD, this.cutting);
   }
 
@@ -119,7 +145,7 @@ export class Plot {
     const width = this.canvas.clientWidth;
     const { scale, places } = this.placed(width);
     return {
-      model: this.model, lanes: this.lanes, scale, places, asOf: this.asOf, knownAt: this.knownAt, at: this.at,
+      model: this.model, all: this.all, by: this.by, lanes: this.lanes, scale, places, asOf: this.asOf, knownAt: this.knownAt, at: this.at,
       look: this.look, width, height: this.height(), dragged: this.dragged,
     };
   }
@@ -147,7 +173,7 @@ export class Plot {
     if (this.drawnSmall !== drawn) {
       this.drawnSmall = drawn;
       const smallPen = penOf(this.small, width, tall);
-      if (smallPen) drawMinimap(smallPen, { ...scene, scale: whole, places: whole.places(this.model.recorded), width, height: tall });
+      if (smallPen) drawMinimap(smallPen, { ...scene, model: this.all, scale: whole, places: whole.places(this.all.recorded), width, height: tall });
     }
     this.brush.hidden = !this.part;
     if (this.part) {
@@ -175,9 +201,9 @@ export class Plot {
   show(part) {
     const least = 2;
     if (part) {
-      const from = Math.max(Math.min(part[0], part[1]), this.model.first - 1);
+      const from = Math.max(Math.min(part[0], part[1]), this.all.first - 1);
       const to = Math.min(Math.max(part[0], part[1]), this.end() + 1);
-      this.part = to - from < least || (from <= this.model.first && to >= this.end()) ? null : [from, to];
+      this.part = to - from < least || (from <= this.all.first && to >= this.end()) ? null : [from, to];
     } else this.part = null;
     this.draw();
     this.told.view();
@@ -185,7 +211,7 @@ export class Plot {
 
   /** @param {number} factor below 1 comes nearer @param {number} [around] */
   zoom(factor, around) {
-    const [from, to] = this.part ?? [this.model.first, this.end()];
+    const [from, to] = this.part ?? [this.all.first, this.end()];
     const centre = around ?? (this.at >= 0 ? this.model.recorded[this.at] : (from + to) / 2);
     this.show([centre - (centre - from) * factor, centre + (to - centre) * factor]);
   }
@@ -194,7 +220,7 @@ export class Plot {
   pan(share) {
     if (!this.part) return;
     const by = (this.part[1] - this.part[0]) * share;
-    const held = Math.min(Math.max(by, this.model.first - this.part[0]), this.end() - this.part[1]);
+    const held = Math.min(Math.max(by, this.all.first - this.part[0]), this.end() - this.part[1]);
     this.show([this.part[0] + held, this.part[1] + held]);
   }
 
@@ -215,15 +241,28 @@ export class Plot {
   pick(i) {
     if (i < 0 || i >= this.model.size) return;
     this.at = i;
-    const [from, to] = this.part ?? [this.model.first, this.end()];
+    this.position = this.model.position(i);
+    const [from, to] = this.part ?? [this.all.first, this.end()];
     const time = this.model.recorded[i];
     if (time < from || time > to) this.show([time - (to - from) / 2, time + (to - from) / 2]);
+    this.describe(i);
+    this.draw();
+    this.told.picked(i);
+  }
+
+  /** @param {number} i */
+  describe(i) {
     this.option.setAttribute("aria-label", t("js-event-says", { place: number(i + 1), of: number(this.model.size), event: this.words(i) }));
     this.option.setAttribute("aria-posinset", String(i + 1));
     this.option.setAttribute("aria-setsize", String(this.model.size));
     this.overlay.setAttribute("aria-activedescendant", this.option.id);
-    this.draw();
-    this.told.picked(i);
+  }
+
+  /** Goes to an event of the first answer, wherever it is. @param {number} i */
+  pickOfAll(i) {
+    const here = this.model.byPosition(this.all.position(i));
+    if (here < 0) this.told.whole();
+    this.pick(here < 0 ? i : here);
   }
 
   /** @param {number} by */
@@ -234,7 +273,10 @@ export class Plot {
         return;
       }
     }
-    this.told.say(t("js-no-more-notable"));
+    const edge = this.part ? this.part[by > 0 ? 1 : 0] : null;
+    const beyond = this.model === this.all || edge === null ? -1 : this.all.nextNotable(edge, by);
+    if (beyond >= 0) this.pickOfAll(beyond);
+    else this.told.say(t("js-no-more-notable"));
   }
 
   /** @param {number} by */
@@ -246,11 +288,12 @@ export class Plot {
     const { events } = this.lanes[this.laneOf(this.at)];
     const next = events[events.indexOf(this.at) + by];
     if (next !== undefined) this.pick(next);
+    else if (this.model !== this.all) this.pan(by / 2);
   }
 
   /** The event of the next lane that is nearest in time. @param {number} by */
   toLane(by) {
-    const time = this.at < 0 ? this.model.first : this.model.recorded[this.at];
+    const time = this.at < 0 ? this.all.first : this.model.recorded[this.at];
     for (let lane = this.laneOf(this.at) + by; lane >= 0 && lane < this.lanes.length; lane += by) {
       const { events } = this.lanes[lane];
       if (events.length === 0) continue;
@@ -286,7 +329,8 @@ export class Plot {
     this.canvas.classList.toggle("over", i >= 0);
     if (i < 0) return;
     const model = this.model;
-    const rest = [model.service(i) ? visible(model.service(i) ?? "") : "", instant(model.recorded[i])];
+    const [chosen, others] = [instant(model.recorded[i]), explained(model.recorded[i])];
+    const rest = [visible(model.service(i) ?? ""), others.some((line) => line.startsWith(chosen)) ? "" : chosen, ...others];
     const late = model.flags[i] & FLAG.late ? h("div", {}, shape("i-late"), " ", t("js-late", { time: duration(model.arrived[i] - model.recorded[i]) })) : null;
     const again = model.deliveries(i) > 1 ? h("div", {}, shape("i-duplicate"), " ", t("js-deliveries", { count: number(model.deliveries(i)) })) : null;
     this.tip.replaceChildren(...[h("div", { class: "strong" }, visible(model.step(i))), h("div", {}, statusMark(STATUSES[model.status[i]])), ...rest.filter(Boolean).map((line) => h("div", {}, line)), late, again].filter((part) => part !== null));
@@ -384,7 +428,7 @@ export class Plot {
     /** @type {Record<string, () => void>} */
     const keys = {
       ArrowRight: () => this.inLane(1), ArrowLeft: () => this.inLane(-1), ArrowDown: () => this.toLane(1), ArrowUp: () => this.toLane(-1),
-      Home: () => this.pick(0), End: () => this.pick(this.model.size - 1), PageDown: () => this.pan(0.5), PageUp: () => this.pan(-0.5),
+      Home: () => this.pickOfAll(0), End: () => this.pickOfAll(this.all.size - 1), PageDown: () => this.pan(0.5), PageUp: () => this.pan(-0.5),
     };
     const act = keys[event.key];
     if (!act) return;
