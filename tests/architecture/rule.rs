@@ -33,7 +33,10 @@ pub(crate) const MAY_KNOW: &[(&str, &[&str])] = &[
         &["domain", "store", "operations/objects", "operations/audit"],
     ),
     ("operations/secret_file", &[]),
-    ("operations/incidents", &["domain", "store", "operations/secret_file"]),
+    (
+        "operations/incidents",
+        &["domain", "store", "operations/secret_file"],
+    ),
     ("operations/background", &["operations/audit"]),
     (
         "operations/rebuild",
