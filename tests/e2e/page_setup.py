@@ -35,8 +35,8 @@ def browser():
 
 @pytest.fixture(scope="module")
 def shop(module_world):
-    """A tracker that consumed a shop's day: sagas of every outcome, dead letters, alerts, and hostile text wherever others
-    write."""
+    """A tracker that consumed a shop's day: sagas of every outcome, dead letters, alerts, and hostile text wherever
+    others write."""
     world = module_world
     rng = random.Random(4711)
     world.publish(4711, 120)
