@@ -4,7 +4,7 @@ import json
 import os
 import random
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -35,8 +35,8 @@ def browser():
 
 @pytest.fixture(scope="module")
 def shop(module_world):
-    """A tracker that consumed a shop's day: sagas of every outcome, dead letters that were rehearsed and published again,
-    alerts, and hostile text wherever others write."""
+    """A tracker that consumed a shop's day: sagas of every outcome, dead letters, alerts, and hostile text wherever
+    others write."""
     world = module_world
     rng = random.Random(4711)
     world.publish(4711, 120)
@@ -137,7 +137,7 @@ def published(shop, rehearsal):
 
 
 def saga_path(saga_id, **params):
-    return "/ui/saga?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in ({"id": saga_id} | params).items())
+    return "/ui/saga?" + urlencode({"id": saga_id} | params, quote_via=quote, safe="")
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,8 @@ def test_lists_are_turned_over_without_javascript(shop, browser):
     assert len(failed) > 10 and len(letters) > 50
     with browser.window(shop.url, javascript=False) as window:
         window.open("/ui/search?status=FAILED&size=5")
-        assert turned_over(window.page, "#sagas tbody th a") == [f"/ui/saga?id={quote(saga, safe='')}" for saga in failed]
+        found = turned_over(window.page, "#sagas tbody th a")
+        assert found == [f"/ui/saga?id={quote(saga, safe='')}" for saga in failed]
         window.open("/ui/dead-letters")
         found = turned_over(window.page, "section[aria-labelledby=letters-title] tbody th a")
         assert found == [f"/ui/dead-letters/{letter}" for letter in letters]
@@ -148,7 +149,7 @@ TOLD = (
     (r"saga-tracker search ", "total", lambda told: int(re.search(r"^(\d+) in all", told, re.M)[1])),
     (r"saga-tracker get ", "status", lambda told: re.search(r"^currentStatus +(\w+)$", told, re.M)[1]),
     (r"saga-tracker steps ", "steps", lambda told: len(told.splitlines()) - 1),
-    (r"saga-tracker dead-letters count ", "open", lambda told: sum(int(n) for n in re.findall(OPEN_OF_GROUP, told, re.M))),
+    (r"saga-tracker dead-letters count ", "open", lambda told: sum(map(int, re.findall(OPEN_OF_GROUP, told, re.M)))),
 )
 # A name, how many there are, and how many of them are open.
 OPEN_OF_GROUP = r"^\w+ +\d+ +(\d+) "

@@ -1,5 +1,5 @@
-"""What the page says in states that do not last: live that stops, a redrive in stages, nothing yet, what is gone; and the
-page under a path of an ingress."""
+"""What the page says in states that do not last: live that stops, a redrive in stages, nothing yet, what is gone; and
+the page under a path of an ingress."""
 
 import json
 import random
@@ -93,7 +93,7 @@ def test_what_is_not_there_is_told_whole_too(idle, swept, browser, language, the
 
 @pytest.mark.xfail(
     strict=True,
-    reason="its answer has the status 404 without OwnBody, so that the API's middleware takes it for an error of its own",
+    reason="its answer has the status 404 without OwnBody: the API's middleware takes it for an error of its own",
 )
 def test_a_purged_saga_is_told_of_with_its_record_and_the_way_back(swept, browser):
     with browser.window(swept.url) as window:
