@@ -91,10 +91,6 @@ def test_what_is_not_there_is_told_whole_too(idle, swept, browser, language, the
     assert not wrong, json.dumps(wrong, indent=1, ensure_ascii=False)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="its answer has the status 404 without OwnBody: the API's middleware takes it for an error of its own",
-)
 def test_a_purged_saga_is_told_of_with_its_record_and_the_way_back(swept, browser):
     with browser.window(swept.url) as window:
         assert window.open(saga_path(SAGA)).status == 404

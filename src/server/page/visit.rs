@@ -6,7 +6,8 @@ use super::failure::Failure;
 use super::preferences::Preferences;
 use super::shell::{Asking, Facts};
 use super::templates::Bound;
-use crate::server::api::{Asker, Detail};
+use crate::server::api::{Asker, Detail, OwnBody};
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -290,7 +291,8 @@ impl Visit {
             .draw(move || page.templates().render(template, &bound, &data))
             .await?;
         let html = rendered.map_err(|error| Failure::of_page(&format!("{error:#}")))?;
-        Ok((status, [(header::CONTENT_TYPE, HTML)], html).into_response())
+        // Also where the status is one of errors: what a view says of it is not told in fewer words.
+        Ok((status, Extension(OwnBody), [(header::CONTENT_TYPE, HTML)], html).into_response())
     }
 
     /// What was refused before anybody worked on it, without a frame: drawn at once, for it is small.
@@ -300,7 +302,8 @@ impl Visit {
         let templates = self.page.templates();
         let rendered = templates.render("refusal.html", &self.bound(), &data);
         let html = rendered.map_err(|error| Failure::of_page(&format!("{error:#}")))?;
-        Ok((status, [(header::CONTENT_TYPE, HTML)], html).into_response())
+        // Also where the status is one of errors: what a view says of it is not told in fewer words.
+        Ok((status, Extension(OwnBody), [(header::CONTENT_TYPE, HTML)], html).into_response())
     }
 
     /// Runs what takes a while where it keeps nobody else from being answered.
