@@ -98,14 +98,14 @@ function start(whole) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let later;
 
-  /** Browsers refuse an address that changes with every frame. */
+  /** Browsers refuse an address that changes with every frame; it follows what moves all the same. */
   function address() {
-    clearTimeout(later);
-    later = setTimeout(writeAddress, 150);
+    later ??= setTimeout(writeAddress, 200);
   }
 
   function writeAddress() {
     clearTimeout(later);
+    later = undefined;
     const { part, by, cutting, position } = plot;
     const shown = { asOf: plot.asOf, knownAt: plot.knownAt, part, by, cutting, event: position };
     history.replaceState(history.state, "", addressOf(location.href, shown));

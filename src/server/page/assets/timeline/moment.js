@@ -18,8 +18,8 @@ export class Moment {
     this.archived = archived;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.waiting = undefined;
-    /** @type {AbortController | null} */
-    this.asking = null;
+    /** @type {{asOf: number | null, knownAt: number | null}} */
+    this.wanted = { asOf: null, knownAt: null };
     this.turn = place.querySelector("[data-part=turn]");
     this.diff = place.querySelector("[data-part=diff]");
     this.now = [...(this.turn?.childNodes ?? [])];
@@ -32,13 +32,19 @@ export class Moment {
       const place = this.place.querySelector(`[data-part=${part}]`);
       place?.replaceChildren(value === null ? t("js-now") : timeElement(value));
     }
-    clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => void this.ask(asOf, knownAt), WAIT_MILLIS);
+    this.wanted = { asOf, knownAt };
+    this.waiting ??= setTimeout(() => void this.askNext(), WAIT_MILLIS);
+  }
+
+  /** A moment that moves all the time is asked for again and again: waiting until it stands, nothing would be told. */
+  async askNext() {
+    const asked = this.wanted;
+    await this.ask(asked.asOf, asked.knownAt);
+    this.waiting = this.wanted === asked ? undefined : setTimeout(() => void this.askNext(), WAIT_MILLIS);
   }
 
   /** @param {number | null} asOf @param {number | null} knownAt */
   async ask(asOf, knownAt) {
-    this.asking?.abort();
     if (asOf === null && knownAt === null) {
       this.diff?.replaceChildren();
       if (this.nowStatus) this.turn?.replaceChildren(statusMark(this.nowStatus));
@@ -48,14 +54,13 @@ export class Moment {
     if (asOf !== null) query.set("from", new Date(asOf).toISOString());
     if (knownAt !== null) query.set("fromKnownAt", new Date(knownAt).toISOString());
     if (this.archived) query.set("archive", "true");
-    this.asking = new AbortController();
     try {
-      const answer = await fetch(`${base}/api/v1/sagas/${encodeURIComponent(this.id)}/diff?${query}`, { signal: this.asking.signal });
+      const answer = await fetch(`${base}/api/v1/sagas/${encodeURIComponent(this.id)}/diff?${query}`);
       const read = await answer.json();
       if (answer.ok) this.told(read);
       else this.diff?.replaceChildren(visible(String(read.message ?? answer.status)));
-    } catch (error) {
-      if (!(error instanceof DOMException && error.name === "AbortError")) this.diff?.replaceChildren(t("js-unreachable"));
+    } catch {
+      this.diff?.replaceChildren(t("js-unreachable"));
     }
   }
 
