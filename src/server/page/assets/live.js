@@ -190,12 +190,18 @@ function pause() {
   source = null;
 }
 
+/** From now on silence counts: while nobody looked, nothing was asked for. */
+function resume() {
+  last = Date.now();
+  connect();
+}
+
 export function goLive() {
   if (all("[data-live]").length === 0) return;
   last = Date.now();
   if (!document.hidden) connect();
-  document.addEventListener("visibilitychange", () => (document.hidden ? pause() : connect()));
+  document.addEventListener("visibilitychange", () => (document.hidden ? pause() : resume()));
   addEventListener("pagehide", pause);
-  addEventListener("pageshow", (event) => { if (event.persisted && !document.hidden) connect(); });
+  addEventListener("pageshow", (event) => { if (event.persisted && !document.hidden) resume(); });
   setInterval(stale, 1_000);
 }
