@@ -7,8 +7,8 @@ import { writeTimes } from "./time.js";
 /** @import { Frame } from "./live.js" */
 
 const EVERY_MILLIS = 15_000;
-/** Never more often than that, whatever changes. */
-const LEAST_MILLIS = 2_000;
+/** Never more often than that, whatever changes: two hundred screens may hang on walls while everything fails. */
+const LEAST_MILLIS = 5_000;
 const PATIENCE_MILLIS = 10_000;
 /** What scrolls inside of a part. */
 const SCROLLS = ".table-scroll, .flow-scroll";
