@@ -22,8 +22,13 @@ pub enum SecretFileError {
         error: std::io::Error,
     },
     /// The file holds nothing, or too much.
-    #[error("{} holds no secret; accepted: 1 to {MAX_BYTES} bytes", .0.display())]
-    Empty(PathBuf),
+    #[error("{} holds {found}; accepted: 1 to {MAX_BYTES} bytes", .path.display())]
+    WrongSize {
+        /// The file.
+        path: PathBuf,
+        /// What it holds, in words.
+        found: &'static str,
+    },
 }
 
 impl SecretFile {
@@ -39,8 +44,15 @@ impl SecretFile {
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
         let secret = bytes.trim_ascii();
-        if secret.is_empty() || bytes.len() as u64 > MAX_BYTES {
-            return Err(SecretFileError::Empty(self.0.clone()));
+        let wrong = |found| SecretFileError::WrongSize {
+            path: self.0.clone(),
+            found,
+        };
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(wrong("more than 4096 bytes"));
+        }
+        if secret.is_empty() {
+            return Err(wrong("nothing but space"));
         }
         Ok(secret.to_vec())
     }

@@ -367,7 +367,10 @@ fn a_token_counts_as_it_stands_in_its_file_now() {
     );
     std::fs::write(&path, " \n").unwrap();
     assert!(
-        matches!(Token::of(&path), Err(TokenError(SecretFileError::Empty(_)))),
+        matches!(
+            Token::of(&path),
+            Err(TokenError(SecretFileError::WrongSize { .. }))
+        ),
         "no token"
     );
     std::fs::write(&path, "one\n").unwrap();

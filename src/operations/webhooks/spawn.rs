@@ -7,6 +7,10 @@ use super::signature::{Signer, SignerError};
 use super::transport::Webhook;
 use crate::pipeline::query::QueryError;
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How often it is looked whether to stop.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why nothing can be told.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,7 @@ impl Webhooks {
         }
         Ok(threads)
     }
+
     /// The client makes a runtime of its own, which a task cannot: it is made on the thread.
     fn run(self, url: &str, webhook: Webhook, signer: Signer) {
         match HttpTransport::new(url, signer, self.clock.clone()) {
@@ -52,6 +57,10 @@ impl Webhooks {
             Err(error) => {
                 tracing::error!(webhook = webhook.shown, error, "the webhook is never told");
                 self.status.mark_failing(&webhook.shown, self.clock.now(), &error);
+                // A webhook is no reason for health to be DOWN, as the end of its thread would be.
+                while !self.shutdown.is_cancelled() {
+                    crate::wait::park(POLL_INTERVAL);
+                }
             }
         }
     }

@@ -167,8 +167,8 @@ impl StuckRequest {
         self.from.is_some() || self.to.is_some()
     }
 
-    /// Whether only the states of the sagas that had failed tell which are stuck: each of them is read.
-    pub fn is_looked_through(&self) -> bool {
+    /// Whether the state of each saga that had failed has to be read.
+    pub fn reads_each_failed(&self) -> bool {
         self.rule != Some(StuckRule::PastDeadline) && (self.is_dated() || !self.moment.is_now())
     }
 }
@@ -237,7 +237,7 @@ impl Asked<'_, '_> {
     fn overdue(&self, definitions: &SagaDefinitions, page: &mut Page) -> Result<(), QueryError> {
         let can_owe = wanted(definitions, self.request).filter(|(_, of)| !of.compensates.is_empty());
         let can_owe: Vec<(SagaType, &SagaDefinition)> = can_owe.collect();
-        if !self.request.is_looked_through() {
+        if !self.request.reads_each_failed() {
             for (saga_type, definition) in can_owe {
                 self.owing(&saga_type, definition, page)?;
             }

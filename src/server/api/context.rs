@@ -232,7 +232,7 @@ impl Context {
 
     /// The sagas that were stuck at an instant.
     pub async fn stuck(&self, request: StuckRequest) -> Result<StuckPage, ApiError> {
-        let share = if request.is_looked_through() {
+        let share = if request.reads_each_failed() {
             &self.inner.shares.full_reads
         } else {
             self.share_of(&[request.moment])

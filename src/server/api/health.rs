@@ -104,6 +104,7 @@ impl Report {
             && !self.ops.unread
             && self.threads.up
             && self.retention.up
+            && self.ledger.up
     }
 
     /// Each component: its name in answers, whether it does its work, and what it does or lacks.
@@ -467,7 +468,7 @@ fn retention(known: Option<RetentionSnapshot>) -> Component {
     }
 }
 
-/// What is unexplained stays so whatever anybody does: it is told, and no reason to be DOWN.
+/// DOWN where it cannot be read. What is unexplained stays so whatever anybody does: it is told, and no reason.
 fn ledger(query: &Query) -> Component {
     let (up, message) = match query.ledger(&LedgerRequest::default()) {
         Err(error @ QueryError::SwitchedOff { .. }) => (true, error.to_string()),

@@ -38,7 +38,7 @@ pub(super) struct RouteContext {
     terms: Terms,
 }
 
-/// Marks an error answer that is no error of the request and has a body of its own.
+/// Marks an answer whose body stays as it is, also where its status is one of errors.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnBody;
 

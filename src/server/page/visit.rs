@@ -291,8 +291,7 @@ impl Visit {
             .draw(move || page.templates().render(template, &bound, &data))
             .await?;
         let html = rendered.map_err(|error| Failure::of_page(&format!("{error:#}")))?;
-        // Also where the status is one of errors: what a view says of it is not told in fewer words.
-        Ok((status, Extension(OwnBody), [(header::CONTENT_TYPE, HTML)], html).into_response())
+        Ok(answer(status, html))
     }
 
     /// What was refused before anybody worked on it, without a frame: drawn at once, for it is small.
@@ -302,8 +301,7 @@ impl Visit {
         let templates = self.page.templates();
         let rendered = templates.render("refusal.html", &self.bound(), &data);
         let html = rendered.map_err(|error| Failure::of_page(&format!("{error:#}")))?;
-        // Also where the status is one of errors: what a view says of it is not told in fewer words.
-        Ok((status, Extension(OwnBody), [(header::CONTENT_TYPE, HTML)], html).into_response())
+        Ok(answer(status, html))
     }
 
     /// Runs what takes a while where it keeps nobody else from being answered.
@@ -408,6 +406,11 @@ fn segment(id: &str) -> String {
         "statistics" | "stuck" => format!("%{:02X}{}", id.as_bytes()[0], &id[1..]),
         _ => address::percent(id),
     }
+}
+
+/// An answer for people. Without the mark, the standard body of errors would take the place of one with their status.
+fn answer(status: StatusCode, html: String) -> Response {
+    (status, Extension(OwnBody), [(header::CONTENT_TYPE, HTML)], html).into_response()
 }
 
 #[cfg(test)]

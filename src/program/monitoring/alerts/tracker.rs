@@ -204,14 +204,15 @@ fn events_lost() -> Alert {
 fn offsets_unexplained() -> Alert {
     // A replica that is new tells of what it found at once.
     let now = || Query::from(of(catalogue::LEDGER_UNEXPLAINED));
-    let before = of(catalogue::LEDGER_UNEXPLAINED).ago("1h");
+    // The last that was scraped until an hour ago: a gap in scraping tells of nothing new.
+    let before = of(catalogue::LEDGER_UNEXPLAINED).ago("1h").latest("1d");
     let query = now().above(0).unless(now().at_most(before));
     Alert::new("SagaTrackerOffsetsUnexplained", Critical, query)
         .keep("1h")
         .page("/ui/ops/ledger")
         .english(
             "Offsets of which {{ $labels.instance }} cannot say what became of them",
-            "{{ $value | humanize }} offsets were not delivered, and nobody knows why: more than an hour ago.",
+            "{{ $value | humanize }} offsets were not delivered, and nobody knows why; an hour ago there were fewer.",
         )
         .korean(
             "{{ $labels.instance }}에 미확인 오프셋이 있습니다",

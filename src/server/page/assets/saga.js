@@ -47,8 +47,8 @@ function drawn({ exact, whole, total, notableLeftOut, statesLeftOut, density }) 
   return told.join(" · ");
 }
 
-/** @param {Model} whole the answer for all of it */
-function start(whole) {
+/** @param {Model} first the answer for all of it */
+function start(first) {
   /** Rows stay as the server wrote them; a hand that drags looks at them in every frame. */
   const rows = all("#steps tbody tr").map((row) => ({ row, recorded: millis(row.dataset.recorded) ?? 0, arrived: millis(row.dataset.arrived) ?? 0 }));
   const says = need("[data-part=says]", HTMLElement, root);
@@ -58,15 +58,15 @@ function start(whole) {
   const knownAt = need("#handle-known-at", HTMLInputElement, root);
   let playing = 0;
 
-  const parts = new Parts(whole, ask, { use: useAnswer, failed });
+  const parts = new Parts(first, ask, { use: useAnswer, failed });
 
-  const plot = new Plot(root, whole, {
+  const plot = new Plot(root, first, {
     view() {
       address();
       filterRows();
       parts.show(plot.part, plot.knownAt);
     },
-    whole: () => parts.back(),
+    drawFirst: () => parts.back(),
     picked(i) {
       says.textContent = plot.words(i);
       markRow(plot.model.position(i));
@@ -123,7 +123,7 @@ function start(whole) {
     plot.pick(found);
   });
 
-  count.textContent = drawn(whole.answer);
+  count.textContent = drawn(first.answer);
 
   /** The table shows what the plot does, and dims what had not happened or was not known. */
   function filterRows() {
@@ -139,7 +139,7 @@ function start(whole) {
 
   /** What a handle moves on: the time in which events happened, or that in which they came to be known as well. @param {HTMLInputElement} input */
   const scaleOf = (input) => (input === knownAt ? plot.wholeKnown(plot.small.clientWidth) : plot.whole(plot.small.clientWidth));
-  const sortedArrivals = Float64Array.from(whole.arrived).sort();
+  const sortedArrivals = Float64Array.from(first.arrived).sort();
 
   /** Where the two clocks' handles stand on the whole. @param {HTMLInputElement} input @param {number | null} at */
   function placeHandle(input, at) {
@@ -187,7 +187,7 @@ function start(whole) {
       set(next === undefined || next >= sorted[sorted.length - 1] ? null : next);
     }
   }
-  asOf.addEventListener("keydown", (event) => stepped(event, whole.recorded, plot.asOf, (at) => setMoment(at, plot.knownAt)));
+  asOf.addEventListener("keydown", (event) => stepped(event, first.recorded, plot.asOf, (at) => setMoment(at, plot.knownAt)));
   knownAt.addEventListener("keydown", (event) => stepped(event, sortedArrivals, plot.knownAt, (at) => setMoment(plot.asOf, at)));
 
   function play() {
@@ -243,9 +243,9 @@ function start(whole) {
   const to = millis(root.dataset.to);
   if (from !== null && to !== null) plot.show([from, to]);
   plot.position = unpercent(root.dataset.event) || null;
-  const picked = plot.position === null ? -1 : whole.byPosition(plot.position);
+  const picked = plot.position === null ? -1 : first.byPosition(plot.position);
   if (picked >= 0) plot.pick(picked);
-  else if (whole.answer.exact) plot.position = null;
+  else if (first.answer.exact) plot.position = null;
   const asked = [millis(root.dataset.asOf), millis(root.dataset.knownAt)];
   plot.paint();
   setMoment(asked[0], asked[1]);
@@ -257,8 +257,8 @@ function whyOf(error) {
 }
 
 try {
-  const whole = await ask({ part: null, knownAt: null }, new AbortController().signal);
-  if (whole) start(whole);
+  const first = await ask({ part: null, knownAt: null }, new AbortController().signal);
+  if (first) start(first);
 } catch (error) {
   console.error(error);
   const place = one(".plot", root);

@@ -190,6 +190,7 @@ filters-edit = Filter
 filters-apply = Apply
 filter-drop = remove this filter
 filter-add = Narrow to this
+filter-add-step = Narrow to sagas that have this step
 filter-any = any
 filter-step = Has step
 filter-without-step = Without step
@@ -214,7 +215,7 @@ bulk-pick = Select { $id }
 ## One saga
 saga-order = Order
 saga-events = events: { $count }
-saga-long = With more than { $count } deliveries, marks of late and repeated deliveries, what undoes what, incidents and steps not reached are left out here. The timeline, which needs JavaScript, shows them.
+saga-long = This saga has more than { $count } deliveries. The table leaves out marks of late and repeated deliveries, what undoes what, incidents and steps not reached; the timeline shows them (it needs JavaScript).
 saga-archived = from the archive
 saga-held = held by { $by }: { $reason }
 saga-compare = Compare

@@ -62,6 +62,12 @@ const SORT: &str = "startedAt,desc";
 const SIZE: &str = "50";
 /// Steps and services that are offered as choices.
 const MAX_CHOICES: usize = 200;
+/// Bytes of an address that each row repeats in its links, at most.
+const MAX_REPEATED: usize = 2_000;
+/// Steps that a search may ask for at once.
+const MAX_STEPS: usize = 10;
+/// Characters of what says how the list is shown; a cursor has the most, for an id stands in it.
+const MAX_SHOWING: usize = 2_000;
 
 pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> {
     let preset = visit.param("preset").map(str::to_owned);
@@ -92,6 +98,7 @@ pub(in super::super) async fn handle(visit: Visit) -> Result<Response, Failure> 
         "sort": sort,
         "size": size,
         "columns": columns(visit.param("columns")),
+        "narrows": narrows(&visit.params, preset.as_deref()),
         "preset": preset,
         "presets": presets(&visit),
         "result": result,
@@ -195,12 +202,40 @@ fn faults(params: &Params) -> Vec<Detail> {
         None => SINGLE.iter().chain(&SEVERAL).map(|(name, _)| *name).collect(),
     };
     for (name, values) in params {
+        let is_long = |value: &&String| value.chars().nth(MAX_SHOWING).is_some();
+        if let Some(long) = values
+            .iter()
+            .find(is_long)
+            .filter(|_| SHOWING.contains(&name.as_str()))
+        {
+            fault(name, long, format!("up to {MAX_SHOWING} characters"));
+        }
         if !filters.contains(&name.as_str()) && !SHOWING.contains(&name.as_str()) {
             let found = values.first().map_or("", String::as_str);
             fault(name, found, format!("the filters {}", filters.join(", ")));
         }
     }
     faults
+}
+
+/// The filters that a cell of a row may add.
+fn narrows(params: &Params, preset: Option<&str>) -> Vec<&'static str> {
+    if address::query_of(params).len() > MAX_REPEATED {
+        return Vec::new();
+    }
+    if preset.is_some() {
+        return vec!["sagaType"];
+    }
+    let steps = params
+        .iter()
+        .filter(|(name, _)| *name == "step")
+        .map(|(_, values)| values.len())
+        .sum::<usize>();
+    let has_room = steps < MAX_STEPS;
+    ["status", "sagaType"]
+        .into_iter()
+        .chain(has_room.then_some("step"))
+        .collect()
 }
 
 /// The built in searches and those that are configured.
@@ -256,6 +291,17 @@ mod tests {
             ["step", "status"]
         );
         assert_eq!(refused("preset=stuck"), ["preset"]);
+    }
+
+    #[test]
+    fn an_address_that_is_long_is_not_repeated_in_every_row() {
+        let of = |query: &str, preset| narrows(&address::params_of(query), preset);
+        assert_eq!(of("status=FAILED", None), ["status", "sagaType", "step"]);
+        assert_eq!(of(&"step=A&".repeat(10), None), ["status", "sagaType"]);
+        assert_eq!(of("preset=violations", Some(VIOLATIONS)), ["sagaType"]);
+        assert_eq!(of(&format!("columns={}", "*".repeat(2_000)), None), [""; 0]);
+        let long = address::params_of(&format!("columns={}", "*".repeat(2_001)));
+        assert_eq!(faults(&long)[0].parameter, "columns");
     }
 
     #[test]

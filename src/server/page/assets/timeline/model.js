@@ -55,6 +55,9 @@ export class Model {
     this.answer = answer;
     this.size = columns.id.length;
     this.id = summed(columns.id, 0);
+    /** Where an event stands, by its id. @type {Map<number, number>} */
+    this.places = new Map();
+    for (let i = this.size - 1; i >= 0; i -= 1) this.places.set(this.id[i], i);
     this.recorded = summed(columns.recordedAt, base);
     this.offset = summed(columns.offset, 0);
     this.arrived = Float64Array.from(columns.delay, (delay, i) => this.recorded[i] + delay);
@@ -107,7 +110,7 @@ export class Model {
 
   /** @param {number} id */
   byId(id) {
-    return this.id.indexOf(id);
+    return this.places.get(id) ?? -1;
   }
 
   /** @param {string} position */

@@ -5,6 +5,7 @@ import { timeElement } from "../time.js";
 import { t } from "../texts.js";
 
 const WAIT_MILLIS = 120;
+const PATIENCE_MILLIS = 10_000;
 
 /** @typedef {{field: string, from: unknown, to: unknown}} Field */
 /** @typedef {{saga: {currentStatus: string, stepCount: number} | null, onlyHereCount: number}} Side */
@@ -55,7 +56,7 @@ export class Moment {
     if (knownAt !== null) query.set("fromKnownAt", new Date(knownAt).toISOString());
     if (this.archived) query.set("archive", "true");
     try {
-      const answer = await fetch(`${base}/api/v1/sagas/${encodeURIComponent(this.id)}/diff?${query}`);
+      const answer = await fetch(`${base}/api/v1/sagas/${encodeURIComponent(this.id)}/diff?${query}`, { signal: AbortSignal.timeout(PATIENCE_MILLIS) });
       const read = await answer.json();
       if (answer.ok) this.told(read);
       else this.diff?.replaceChildren(visible(String(read.message ?? answer.status)));

@@ -18,7 +18,7 @@ import { Scale } from "./scale.js";
 const PAD = 14;
 const REACH = 12;
 
-/** @typedef {{view: () => void, whole: () => void, picked: (i: number) => void, say: (text: string) => void}} Told `whole`: the first answer has to be drawn */
+/** @typedef {{view: () => void, drawFirst: () => void, picked: (i: number) => void, say: (text: string) => void}} Told `drawFirst`: the first answer has to be drawn */
 
 export class Plot {
   /** @param {HTMLElement} root @param {Model} model @param {Told} told */
@@ -261,7 +261,7 @@ export class Plot {
   /** Goes to an event of the first answer, wherever it is. @param {number} i */
   pickOfAll(i) {
     const here = this.model.byPosition(this.all.position(i));
-    if (here < 0) this.told.whole();
+    if (here < 0) this.told.drawFirst();
     this.pick(here < 0 ? i : here);
   }
 
