@@ -5,7 +5,6 @@ use super::parts::Webhooks;
 use super::sender::Sender;
 use super::signature::{Signer, SignerError};
 use super::transport::Webhook;
-use crate::pipeline::query::QueryError;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,9 +20,6 @@ pub enum WebhookError {
     /// The thread cannot be started.
     #[error("the thread that tells webhooks: {0}")]
     Thread(#[from] std::io::Error),
-    /// Where telling begins cannot be read or written.
-    #[error("where telling webhooks begins: {0}")]
-    Begin(#[from] QueryError),
 }
 
 impl Webhooks {
@@ -31,7 +27,7 @@ impl Webhooks {
     /// now on, whenever its thread comes to it.
     ///
     /// # Errors
-    /// [`WebhookError`] when there is no secret, no thread, or a store that fails.
+    /// [`WebhookError`] when there is no secret or no thread.
     pub fn spawn(self) -> Result<Vec<JoinHandle<()>>, WebhookError> {
         let urls: Vec<String> = self.settings.urls().map(str::to_owned).collect();
         self.status.set_webhooks(urls.len());
@@ -42,7 +38,12 @@ impl Webhooks {
         let mut threads = Vec::new();
         for url in urls {
             let webhook = Webhook::of(&url);
-            self.begin(&self.cursors(&webhook))?;
+            if let Err(error) = self.begin(&self.cursors(&webhook)) {
+                // Its thread begins once that is possible, and holds nothing else up.
+                tracing::error!(webhook = webhook.shown, %error, "a webhook is not told from the start on");
+                self.status
+                    .mark_failing(&webhook.shown, self.clock.now(), &error.to_string());
+            }
             let (parts, signer) = (self.clone(), signer.clone());
             let thread = std::thread::Builder::new().name("webhooks".to_owned());
             threads.push(thread.spawn(move || parts.run(&url, webhook, signer))?);

@@ -10,10 +10,15 @@ const EVERY_MILLIS = 15_000;
 /** Never more often than that, whatever changes: two hundred screens may hang on walls while everything fails. */
 const LEAST_MILLIS = 5_000;
 const PATIENCE_MILLIS = 10_000;
+/** Who has not touched anything for so long is not at it any more, whatever has the focus: a wall is clicked once a week. */
+const TOUCH_MILLIS = 60_000;
 /** What scrolls inside of a part. */
 const SCROLLS = ".table-scroll, .flow-scroll";
 
 let asked = Date.now();
+/** When what is shown was answered. */
+let answered = Date.now();
+let touched = 0;
 let asking = false;
 /** Whether a frame told of something that what is shown does not have yet. */
 let changed = false;
@@ -34,14 +39,23 @@ export function isDue(since, hurry) {
  * Asks if it is time. Frames come once a second while the stream is open: nothing is asked in a hidden tab.
  * @param {Frame} frame
  * @param {() => void} then when something was put in place
+ * @returns {number} milliseconds since what is shown was answered
  */
 export function refresh(frame, then) {
   changed ||= isOther(before, frame);
   before = frame;
-  if (asking || !isDue(Date.now() - asked, changed)) return;
-  asked = Date.now();
-  changed = false;
-  void ask(then);
+  const now = Date.now();
+  if (!asking && isDue(now - asked, changed)) {
+    asked = now;
+    changed = false;
+    void ask(then);
+  }
+  return now - answered;
+}
+
+/** Notes when somebody was at the page last. */
+export function watchHands() {
+  for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(kind, () => { touched = Date.now(); }, { passive: true });
 }
 
 /** @param {() => void} then */
@@ -49,9 +63,12 @@ async function ask(then) {
   asking = true;
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout(PATIENCE_MILLIS) });
-    if (answer.ok) put(new DOMParser().parseFromString(await answer.text(), "text/html"), then);
+    if (!answer.ok) throw new Error(String(answer.status));
+    put(new DOMParser().parseFromString(await answer.text(), "text/html"), then);
+    answered = Date.now();
   } catch {
-    // What is shown stays; that nothing comes is said by the stream.
+    // What is shown stays, and its age is told.
+    changed = true;
   } finally {
     asking = false;
   }
@@ -59,6 +76,11 @@ async function ask(then) {
 
 /** @param {Document} page @param {() => void} then */
 function put(page, then) {
+  if (programOf(page) !== programOf(document)) {
+    // Another version answers, whose parts these modules do not know.
+    if (!isTouched()) location.reload();
+    return;
+  }
   const { scrollX, scrollY } = window;
   for (const part of all("[data-fresh]")) {
     const next = page.querySelector(`[data-fresh="${part.dataset.fresh}"]`);
@@ -68,11 +90,20 @@ function put(page, then) {
   if (window.scrollX !== scrollX || window.scrollY !== scrollY) scrollTo({ left: scrollX, top: scrollY, behavior: "instant" });
 }
 
+/** Its name is made of what is in it. @param {Document} page */
+function programOf(page) {
+  return page.querySelector("script[type=module][src*='main']")?.getAttribute("src");
+}
+
+function isTouched() {
+  return Date.now() - touched < TOUCH_MILLIS;
+}
+
 /** Whether somebody is at it: by focus, by hand, with a selection, a menu or a dialog. @param {HTMLElement} part */
 function isUsed(part) {
   const chosen = getSelection();
-  return part.contains(document.activeElement) || part.matches(":active")
-    || (chosen !== null && !chosen.isCollapsed && chosen.containsNode(part, true))
+  const isHeld = part.contains(document.activeElement) || (chosen !== null && !chosen.isCollapsed && chosen.containsNode(part, true));
+  return part.matches(":active") || (isHeld && isTouched())
     || part.querySelector("details[open]") !== null || document.querySelector("dialog[open]") !== null;
 }
 

@@ -1,7 +1,7 @@
 // The live stream: one connection a page, none in a hidden tab, and never a number that only looks alive.
 
 import { all, base, h, need, number, one, percent } from "./dom.js";
-import { refresh } from "./fresh.js";
+import { refresh, watchHands } from "./fresh.js";
 import { clock, duration } from "./time.js";
 import { t } from "./texts.js";
 
@@ -27,6 +27,8 @@ import { t } from "./texts.js";
 
 const STALE_MILLIS = 5_000;
 const LONGEST_WAIT = 30_000;
+/** Lists that are older, several answers having failed, are not told as live. */
+const OLD_MILLIS = 60_000;
 
 /** @type {EventSource | null} */
 let source = null;
@@ -118,9 +120,10 @@ function showFigures(frame) {
 function show(frame) {
   newest = frame;
   showFigures(frame);
-  say("live", t("js-live", { time: clock(Date.parse(frame.at)) }));
   // The answer is older than the newest frame.
-  refresh(frame, () => { if (newest) showFigures(newest); });
+  const age = refresh(frame, () => { if (newest) showFigures(newest); });
+  if (age < OLD_MILLIS) say("live", t("js-live", { time: clock(Date.parse(frame.at)) }));
+  else say("stale", t("js-lists-stale", { time: duration(Math.floor(age / 1000) * 1000) }));
 }
 
 function stale() {
@@ -203,5 +206,6 @@ export function goLive() {
   document.addEventListener("visibilitychange", () => (document.hidden ? pause() : resume()));
   addEventListener("pagehide", pause);
   addEventListener("pageshow", (event) => { if (event.persisted && !document.hidden) resume(); });
+  watchHands();
   setInterval(stale, 1_000);
 }

@@ -666,6 +666,7 @@ js-ago = { $time } ago
 js-ahead = in { $time }
 js-now = now
 js-live = live · { $time }
+js-lists-stale = lists as of { $time } ago
 js-stale = live stopped { $time } ago
 js-stale-notice = The live stream stopped. What you see is as it was then; it goes on by itself.
 js-live-no-type = no sagas of this type yet

@@ -666,6 +666,7 @@ js-ago = { $time } 전
 js-ahead = { $time } 뒤
 js-now = 지금
 js-live = 실시간 · { $time }
+js-lists-stale = 목록은 { $time } 전 상태
 js-stale = { $time } 전에 실시간 멈춤
 js-stale-notice = 실시간 스트림이 멈췄습니다. 지금 보이는 값은 그때의 값이며, 저절로 다시 이어집니다.
 js-live-no-type = 아직 이 유형의 사가가 없음

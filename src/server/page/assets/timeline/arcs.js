@@ -12,6 +12,8 @@ export function endOf(scene, lanes, id) {
   const here = id === null ? -1 : scene.model.byId(id);
   if (here >= 0) return { time: scene.model.recorded[here], lane: lanes.get(here) ?? 0, there: isThere(scene, here) };
   const { all, by } = scene;
+  // Ids count the events of an answer's own timeline: one that was made of others names others.
+  if (scene.model.answer.whole !== all.answer.whole) return null;
   const beyond = id === null ? -1 : all.byId(id);
   if (beyond < 0) return null;
   const lane = Math.max(scene.lanes.findIndex(({ key }) => key === all.keyOf(beyond, by)), 0);

@@ -244,10 +244,11 @@ export class Plot {
     this.position = this.model.position(i);
     const [from, to] = this.part ?? [this.all.first, this.end()];
     const time = this.model.recorded[i];
-    if (time < from || time > to) this.show([time - (to - from) / 2, time + (to - from) / 2]);
     this.describe(i);
     this.draw();
     this.told.picked(i);
+    // Last: another answer may be drawn then, in which the event stands elsewhere.
+    if (time < from || time > to) this.show([time - (to - from) / 2, time + (to - from) / 2]);
   }
 
   /** @param {number} i */
@@ -260,9 +261,11 @@ export class Plot {
 
   /** Goes to an event of the first answer, wherever it is. @param {number} i */
   pickOfAll(i) {
+    if (i < 0 || i >= this.all.size) return;
     const here = this.model.byPosition(this.all.position(i));
     if (here < 0) this.told.drawFirst();
     this.pick(here < 0 ? i : here);
+    this.told.view();
   }
 
   /** @param {number} by */
