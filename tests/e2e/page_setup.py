@@ -25,6 +25,9 @@ FROM_DISK = os.environ.get("SAGA_TRACKER_TEST_PAGE_FILES")
 PAGE_FILES = {"SAGA_TRACKER_PAGE__FILES": FROM_DISK} if FROM_DISK else {}
 OF_THE_LAST_MINUTES = ("overview", "wall")
 LETTERS = "/api/v1/dead-letters"
+LIVE = "[data-live-state][data-state=live]"
+# What a view may load at a first visit, gzipped.
+ASSETS_BYTES = 75_000
 
 
 @pytest.fixture(scope="module")

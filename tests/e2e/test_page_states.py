@@ -9,18 +9,14 @@ import pytest
 import retention_setup
 import workload
 from conftest import World
-from page_setup import LANGUAGES, LETTERS, PAGE_FILES, THEMES, WIDTHS, saga_path, wrong_in
-from servers import wait_until
+from page_setup import ASSETS_BYTES, LANGUAGES, LETTERS, LIVE, PAGE_FILES, THEMES, WIDTHS, saga_path, wrong_in
 
 pytestmark = pytest.mark.tracker
 
 UNKNOWN_SCHEMA = 2_000_000_000
 BASE = "/tracker"
 SAGA = "begun"
-LIVE = "[data-live-state][data-state=live]"
 STALE = "[data-live-state][data-state=stale]"
-# What a view may load at a first visit, gzipped.
-ASSETS_BYTES = 75_000
 
 
 @pytest.fixture(scope="module")
