@@ -917,7 +917,7 @@
             "alert": "SagaTrackerOffsetsUnexplained",
             "annotations": {
               "dashboard_url": "%(grafanaUrl)s/d/saga-tracker-process" % config,
-              "description": "{{ $value | humanize }} offsets were not delivered, and nobody knows why: more than an hour ago.",
+              "description": "{{ $value | humanize }} offsets were not delivered, and nobody knows why; an hour ago there were fewer.",
               "description_ko": "오프셋 {{ $value | humanize }}개가 전달되지 않았고 그 이유를 알 수 없습니다. 한 시간 전보다 늘었습니다.",
               "page_url": "%(trackerUrl)s/ui/ops/ledger" % config,
               "runbook_url": "%(runbookUrl)s#sagatrackeroffsetsunexplained" % config,
@@ -925,7 +925,7 @@
               "summary": "Offsets of which {{ $labels.instance }} cannot say what became of them",
               "summary_ko": "{{ $labels.instance }}에 미확인 오프셋이 있습니다",
             },
-            "expr": "(saga_tracker_ledger_unexplained_offsets{%(sagaTrackerSelector)s} > 0)\nunless\n(saga_tracker_ledger_unexplained_offsets{%(sagaTrackerSelector)s} <= saga_tracker_ledger_unexplained_offsets{%(sagaTrackerSelector)s} offset 1h)" % config,
+            "expr": "(saga_tracker_ledger_unexplained_offsets{%(sagaTrackerSelector)s} > 0)\nunless\n(saga_tracker_ledger_unexplained_offsets{%(sagaTrackerSelector)s} <= last_over_time(saga_tracker_ledger_unexplained_offsets{%(sagaTrackerSelector)s}[1d] offset 1h))" % config,
             "for": config.pendingFor.SagaTrackerOffsetsUnexplained,
             "keep_firing_for": config.keepFiringFor.SagaTrackerOffsetsUnexplained,
             "labels": {
