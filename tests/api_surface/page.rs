@@ -517,9 +517,14 @@ async fn metadata_that_is_nested_deep_is_shown_as_text() {
 async fn an_address_of_any_length_makes_a_page_of_bounded_size() {
     let shown = Shown::over(&sagas());
     let columns = shown
-        .get(&format!("/ui/search?columns={}", "saga,".repeat(800)))
+        .get(&format!("/ui/search?columns={}", "saga,".repeat(390)))
         .await;
     assert_eq!(columns.status, StatusCode::OK);
+    let longer = shown
+        .get(&format!("/ui/search?columns={}", "saga,".repeat(800)))
+        .await;
+    assert_eq!(longer.status, StatusCode::BAD_REQUEST);
+    assert!(longer.text().contains("<code>columns</code>"), "{}", longer.text());
     let usual = shown.get("/ui/search").await.body.len();
     assert!(
         columns.body.len() < 4 * usual,
