@@ -524,7 +524,11 @@ async fn an_address_of_any_length_makes_a_page_of_bounded_size() {
         .get(&format!("/ui/search?columns={}", "saga,".repeat(800)))
         .await;
     assert_eq!(longer.status, StatusCode::BAD_REQUEST);
-    assert!(longer.text().contains("<code>columns</code>"), "{}", longer.text());
+    assert!(
+        longer.text().contains("<code>columns</code>"),
+        "{}",
+        longer.text()
+    );
     let usual = shown.get("/ui/search").await.body.len();
     assert!(
         columns.body.len() < 4 * usual,
