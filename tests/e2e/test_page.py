@@ -418,6 +418,8 @@ def test_seal_and_lists_of_the_overview_live_as_its_figures_do(shop, browser):
         fail(shop, completed[0]["sagaId"])
         page.wait_for_selector(first, timeout=30_000)
         page.focus(first)
+        # A hand is at it: what only has the focus since last week is made anew all the same.
+        window.press("Shift")
         with page.expect_response(lambda answer: answer.url == f"{shop.url}/", timeout=30_000) as asked:
             fail(shop, completed[1]["sagaId"])
         asked.value.finished()
