@@ -16,6 +16,7 @@ ROWS = 3
 INSTANT = r"\d{4}-\d\d-\d\d[T ]\d\d(?::|%3A)\d\d(?:(?::|%3A)\d\d(?:\.\d+)?)?(?:Z| ?(?:[+-]|%2B)\d\d(?::|%3A)\d\d)?"
 # In this order: the later ones would eat what the earlier ones name.
 KINDS = [
+    (r"\bcursor=[\w.~%-]+", "cursor=CURSOR"),
     (INSTANT, "TIME"),
     (r"\b\d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d\d:\d\d)?", "TIME"),
     (r"\b[a-z][a-z-]+\.[0-9a-f]{8}\b", "TOPIC"),
