@@ -116,7 +116,7 @@ def test_arrows_walk_in_lanes_and_between_them(window):
     assert "Compensated, order, 2025-01-01 09:00:01.570 +09:00" in page.evaluate(SAYS)
     # The address opens exactly this event.
     position = page.get_attribute("#steps tr[aria-current]", "data-position")
-    assert wait_asked(window, "event")["event"] == position
+    has_asked(window, f"asked.get('event') === '{position}'")
     window.open(page.url[len(window.url) :])
     assert told(window) == "COMPENSATION_STOCK"
 
