@@ -55,12 +55,7 @@ pub(crate) fn run(settings: &Settings, report: &mut Report) -> anyhow::Result<()
             &format!("acknowledgement to API, p99, ms, {name}"),
             percentile(&seen, 99),
             50.0,
-            format!(
-                "p50 {:.1}, p90 {:.1}, worst {:.1}",
-                percentile(&seen, 50),
-                percentile(&seen, 90),
-                percentile(&seen, 100)
-            ),
+            others(&seen),
         );
     }
     for beside in WAITED_FOR {
@@ -70,12 +65,7 @@ pub(crate) fn run(settings: &Settings, report: &mut Report) -> anyhow::Result<()
             &format!("acknowledgement to a call that waits for events, p99, ms, {beside}/s beside"),
             percentile(&seen, 99),
             50.0,
-            format!(
-                "p50 {:.1}, p90 {:.1}, worst {:.1}",
-                percentile(&seen, 50),
-                percentile(&seen, 90),
-                percentile(&seen, 100)
-            ),
+            others(&seen),
         );
     }
     let before = machine::seconds_of(tracker.pid())?;
@@ -88,6 +78,12 @@ pub(crate) fn run(settings: &Settings, report: &mut Report) -> anyhow::Result<()
         format!("{share:.4}; nothing in the topic, nobody asks"),
     );
     tracker.kill()
+}
+
+/// What is told beside the 99th percentile.
+fn others(seen: &[f64]) -> String {
+    let [half, most, worst] = [50, 90, 100].map(|percent| percentile(seen, percent));
+    format!("p50 {half:.1}, p90 {most:.1}, worst {worst:.1}")
 }
 
 /// Does something while so many events a second are published beside it.

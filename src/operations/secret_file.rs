@@ -21,14 +21,12 @@ pub enum SecretFileError {
         /// Why.
         error: std::io::Error,
     },
-    /// The file holds nothing, or too much.
-    #[error("{} holds {found}; accepted: 1 to {MAX_BYTES} bytes", .path.display())]
-    WrongSize {
-        /// The file.
-        path: PathBuf,
-        /// What it holds, in words.
-        found: &'static str,
-    },
+    /// The file holds nothing but space.
+    #[error("{} holds nothing; accepted: 1 to {MAX_BYTES} bytes", .0.display())]
+    Empty(PathBuf),
+    /// The file holds more than a secret.
+    #[error("{} holds more than {MAX_BYTES} bytes; accepted: 1 to {MAX_BYTES}", .0.display())]
+    TooLarge(PathBuf),
 }
 
 impl SecretFile {
@@ -43,16 +41,12 @@ impl SecretFile {
         file.take(MAX_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
-        let secret = bytes.trim_ascii();
-        let wrong = |found| SecretFileError::WrongSize {
-            path: self.0.clone(),
-            found,
-        };
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(wrong("more than 4096 bytes"));
+            return Err(SecretFileError::TooLarge(self.0.clone()));
         }
+        let secret = bytes.trim_ascii();
         if secret.is_empty() {
-            return Err(wrong("nothing but space"));
+            return Err(SecretFileError::Empty(self.0.clone()));
         }
         Ok(secret.to_vec())
     }

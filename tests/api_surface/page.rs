@@ -1,5 +1,8 @@
 //! The page over the same surface: its routes, its headers, its files, its languages, and that it is no second API.
 
+mod bounds;
+mod errors;
+
 use crate::gated::RedriveReads;
 use crate::support::{Reply, Surface, TOPIC, event, stored};
 use axum::Router;
@@ -241,39 +244,6 @@ async fn hostile_ids_stay_text_and_lead_where_they_say() {
 }
 
 #[tokio::test]
-async fn errors_are_drawn_with_what_the_api_said_and_how_to_find_it_in_the_log() {
-    let shown = Shown::over(&sagas());
-    let reply = shown
-        .ask("/ui/search?size=0&status=DONE", &[("x-request-id", "req-4711")])
-        .await;
-    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
-    assert_eq!(reply.header("content-type"), "text/html; charset=utf-8");
-    for part in [
-        "BAD_REQUEST",
-        "<code>status</code>",
-        "DONE",
-        "req-4711",
-        "api&#x2f;v1&#x2f;sagas?",
-    ] {
-        assert!(reply.text().contains(part), "{part} in {}", reply.text());
-    }
-    let nowhere = shown.get("/ui/nowhere?lang=ko").await;
-    assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
-    assert!(nowhere.text().contains("<html lang=\"ko\""));
-    let missing = shown.get("/ui/saga?id=ORD-404").await;
-    assert_eq!(missing.status, StatusCode::NOT_FOUND);
-    assert!(
-        missing
-            .text()
-            .contains("no event of saga &quot;ORD-404&quot; has been seen"),
-        "{}",
-        missing.text()
-    );
-    // Programs get what programs read.
-    assert_eq!(shown.get("/api/v1/nothing").await.json()["error"], "NOT_FOUND");
-}
-
-#[tokio::test]
 async fn what_is_typed_leads_to_what_it_is() {
     let shown = Shown::over(&sagas());
     for (typed, place) in [
@@ -408,54 +378,6 @@ async fn a_configured_link_is_shown_where_all_of_it_is_known() {
     assert!(!without.text().contains("jaeger") && !without.text().contains("javascript:"));
 }
 
-/// A saga whose events have this metadata.
-fn with_metadata(saga: &str, first: u64, count: u64, metadata: &str) -> Vec<Event> {
-    let of = |at: u64| {
-        let (offset, after) = (first + at, i64::try_from(at).unwrap());
-        let mut event = event(saga, offset, after, "STOCK_RESERVED", SagaStatus::InProgress);
-        event.metadata = Some(metadata.into());
-        event.metadata_form = MetadataForm::Object;
-        event
-    };
-    (0..count).map(of).collect()
-}
-
-#[tokio::test]
-async fn a_saga_with_large_metadata_is_shown_in_part_and_the_rest_is_a_call_away() {
-    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20));
-    let mut events = with_metadata("LARGE", 0, 30, &large);
-    events.extend(with_metadata("OTHER", 30, 30, &large));
-    let shown = Shown::over(&events);
-    let page = shown.get("/ui/saga?id=LARGE").await;
-    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
-    assert!(page.body.len() < 1 << 20, "{}", page.body.len());
-    let text = page.text().replace("&#x2f;", "/");
-    let calls: Vec<&str> = text
-        .split('"')
-        .filter(|part| part.starts_with("/api/v1/sagas/LARGE/steps?") && part.contains("size=1"))
-        .collect();
-    assert!(calls.len() > 1, "{calls:?}");
-    let call = calls[1].replace("&amp;", "&");
-    let whole = shown.get(&call).await.json();
-    assert_eq!(whole["steps"][0]["id"], 2, "{call}");
-    assert_eq!(
-        whole["steps"][0]["metadata"]["a"].as_str().unwrap().len(),
-        1 << 20
-    );
-    let compared = shown.get("/ui/compare?a=LARGE&b=OTHER").await;
-    assert_eq!(compared.status, StatusCode::OK, "{}", compared.text());
-    assert!(compared.body.len() < 1 << 20);
-}
-
-#[tokio::test]
-async fn metadata_that_is_long_where_it_is_made_visible_is_shown_in_part() {
-    let unseen = format!("{{\"a\":\"{}\"}}", "\u{7f}".repeat(10_000));
-    let shown = Shown::over(&with_metadata("UNSEEN", 0, 100, &unseen));
-    let page = shown.get("/ui/saga?id=UNSEEN").await;
-    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
-    assert!(page.body.len() < 1 << 20, "{}", page.body.len());
-}
-
 #[tokio::test]
 async fn no_view_waits_for_the_searches_of_others() {
     let settings = ServerSettings {
@@ -502,48 +424,6 @@ async fn parts_of_another_sites_page_ask_for_no_view_and_a_link_there_changes_no
         (settings.status, settings.header("set-cookie")),
         (StatusCode::SEE_OTHER, "")
     );
-}
-
-#[tokio::test]
-async fn metadata_that_is_nested_deep_is_shown_as_text() {
-    let deep = format!("{{\"a\":{}{}}}", "[".repeat(126), "]".repeat(126));
-    let shown = Shown::over(&with_metadata("DEEP", 0, 2, &deep));
-    let page = shown.get("/ui/saga?id=DEEP").await;
-    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
-    assert!(page.text().contains(&"[".repeat(126)));
-}
-
-#[tokio::test]
-async fn an_address_of_any_length_makes_a_page_of_bounded_size() {
-    let shown = Shown::over(&sagas());
-    let columns = shown
-        .get(&format!("/ui/search?columns={}", "saga,".repeat(390)))
-        .await;
-    assert_eq!(columns.status, StatusCode::OK);
-    let longer = shown
-        .get(&format!("/ui/search?columns={}", "saga,".repeat(800)))
-        .await;
-    assert_eq!(longer.status, StatusCode::BAD_REQUEST);
-    assert!(
-        longer.text().contains("<code>columns</code>"),
-        "{}",
-        longer.text()
-    );
-    let usual = shown.get("/ui/search").await.body.len();
-    assert!(
-        columns.body.len() < 4 * usual,
-        "{} of {usual}",
-        columns.body.len()
-    );
-    for step in ["step", "stuk", "compensation"] {
-        let refused = shown.get(&format!("/ui/search?preset=violations&{step}=A")).await;
-        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-        assert!(refused.text().contains(&format!("<code>{step}</code>")), "{step}");
-    }
-    let many: String = (0..101).map(|at| format!("&step=S{at}")).collect();
-    let refused = shown.get(&format!("/ui/search?preset=violations{many}")).await;
-    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-    assert!(refused.text().contains("102 parameters"));
 }
 
 #[tokio::test]
@@ -600,95 +480,10 @@ async fn what_a_hold_cannot_say_is_not_held() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_drawn_without_a_frame_and_errors_ask_nothing() {
-    let shown = Shown::over(&sagas());
-    let refused = shown
-        .get(&format!("/ui/search?orderId={}", "x".repeat(20_000)))
-        .await;
-    assert_eq!(refused.status, StatusCode::URI_TOO_LONG);
-    assert_eq!(refused.header("content-type"), "text/html; charset=utf-8");
-    assert!(!refused.text().contains("<nav") && refused.body.len() < 4_000);
-    let asked = async || {
-        let scrape = shown.get("/metrics").await;
-        let lines = scrape.text().lines().map(str::to_owned);
-        let lines = lines.filter(|line| line.starts_with("saga_tracker_db_query_seconds_count"));
-        // A scrape asks for the totals itself.
-        let lines = lines.filter(|line| !line.contains("query=\"totals\""));
-        lines.collect::<Vec<_>>()
-    };
-    let before = asked().await;
-    for _ in 0..20 {
-        assert_eq!(shown.get("/ui/nowhere").await.status, StatusCode::NOT_FOUND);
-    }
-    assert_eq!(asked().await, before);
-}
-
-#[tokio::test]
 async fn words_of_other_calls_are_no_dead_letters() {
     let shown = Shown::over(&sagas());
     for word in ["groups", "count", "nothing"] {
         let page = shown.get(&format!("/ui/dead-letters/{word}")).await;
         assert_eq!(page.status, StatusCode::NOT_FOUND, "{word}");
     }
-}
-
-#[tokio::test]
-async fn a_large_rehearsal_is_shown_by_few_calls_and_one_page_of_its_letters() {
-    let reads = RedriveReads::default();
-    let surface = Surface::on(Arc::new(Layered::over(stored(&[]), reads.clone())));
-    let shown = Shown::of(PageSettings::default(), surface);
-    let ids: Vec<String> = (0..10_001).map(|offset| format!("0-{offset}")).collect();
-    let number = shown.redrive(&json!({"ids": ids, "dryRun": true})).await;
-    reads.0.store(0, Ordering::SeqCst);
-    let page = shown.get(&format!("/ui/dead-letters/redrives/{number}")).await;
-    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
-    assert_eq!(page.text().matches("<tr data-row>").count(), 100);
-    // The rehearsal is asked for, a page of its letters, and which redrives run: each looks it up, how far it is, and
-    // whether it ended.
-    let reads = reads.0.load(Ordering::SeqCst);
-    assert!(reads <= 12, "{reads}");
-}
-
-/// Its value takes six bytes each in JSON, which the page does not hold.
-#[tokio::test]
-async fn a_rehearsal_of_a_letter_that_is_too_large_for_the_page_is_shown() {
-    let shown = Shown::over(&[]);
-    let large = vec![1; 2 << 20];
-    shown.surface.add_letter(Position::new(0, 3), 0, &large);
-    let _working = shown.surface.work_off();
-    let instant = "2026-01-31T09:30:00Z".parse().unwrap();
-    let event = SagaEvent {
-        event_id: "e-1".to_owned(),
-        event_timestamp: instant,
-        saga_id: "s".to_owned(),
-        saga_type: SagaType::OrderCreation,
-        step: "ORDER_CREATED".to_owned(),
-        status: SagaStatus::Started,
-        order_id: "o".to_owned(),
-        metadata: None,
-        recorded_at: instant,
-    };
-    let value = Encoder::published().unwrap().encode(&event, 1).unwrap();
-    let change = json!({"valueBase64": STANDARD.encode(value)});
-    let order = json!({"ids": ["0-3"], "change": change, "dryRun": true});
-    let number = shown.redrive(&order).await;
-    let path = format!("/api/v1/dead-letters/redrives/{number}");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let outcomes = loop {
-        let redrive = shown.get(&path).await.json();
-        if redrive["running"] == false {
-            break redrive["outcomes"].clone();
-        }
-        assert!(Instant::now() < deadline, "{redrive}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    assert_eq!(outcomes["forecasts"], json!([{"outcome": "APPLIED", "count": 1}]));
-    assert_eq!(
-        outcomes["turns"],
-        json!([{"before": null, "after": "STARTED", "count": 1}])
-    );
-    let page = shown.get(&format!("/ui/dead-letters/redrives/{number}")).await;
-    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
-    // It is open, and can be published; there is no sample of its saga.
-    assert!(page.text().contains("id=\"act-publish\"") && !page.text().contains("class=\"ghost\""));
 }

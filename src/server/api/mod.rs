@@ -69,5 +69,6 @@ pub use origin::is_cross_site;
 pub use parts::{EndedPart, EndedParts, Parts};
 pub use route::PageRoute;
 pub use routes::{openapi_json, router, router_with};
+pub use sagas::filter::MAX_STEPS;
 pub use server::{Server, ServerError, ServerHandle};
 pub use settings::{HealthSettings, ServerSettings};

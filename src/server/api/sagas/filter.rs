@@ -14,7 +14,7 @@ const NAME: &str = "1 to 255 characters";
 pub(super) const MAX_STEP_CHARS: usize = limits::MAX_STEP_CHARS;
 const STEP: &str = "1 to 100 characters";
 /// Values of step, and of withoutStep, at most.
-pub(super) const MAX_STEPS: usize = 10;
+pub const MAX_STEPS: usize = 10;
 
 pub(in crate::server::api) fn saga_type(params: &mut Params<'_>) -> Option<String> {
     params.take(&["sagaType", "type"], NAME, |text| {

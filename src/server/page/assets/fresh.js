@@ -64,8 +64,7 @@ async function ask(then) {
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout(PATIENCE_MILLIS) });
     if (!answer.ok) throw new Error(String(answer.status));
-    put(new DOMParser().parseFromString(await answer.text(), "text/html"), then);
-    answered = Date.now();
+    if (put(new DOMParser().parseFromString(await answer.text(), "text/html"), then)) answered = Date.now();
   } catch {
     // What is shown stays, and its age is told.
     changed = true;
@@ -74,12 +73,12 @@ async function ask(then) {
   }
 }
 
-/** @param {Document} page @param {() => void} then */
+/** Whether it is of these modules' version, and so was put in place. @param {Document} page @param {() => void} then */
 function put(page, then) {
   if (programOf(page) !== programOf(document)) {
     // Another version answers, whose parts these modules do not know.
     if (!isTouched()) location.reload();
-    return;
+    return false;
   }
   const { scrollX, scrollY } = window;
   for (const part of all("[data-fresh]")) {
@@ -88,6 +87,7 @@ function put(page, then) {
   }
   then();
   if (window.scrollX !== scrollX || window.scrollY !== scrollY) scrollTo({ left: scrollX, top: scrollY, behavior: "instant" });
+  return true;
 }
 
 /** Its name is made of what is in it. @param {Document} page */

@@ -7,7 +7,7 @@ use super::super::failure::Failure;
 use super::super::format;
 use super::super::values::{add_took, list, or_null, text, with};
 use super::super::visit::Visit;
-use crate::server::api::Detail;
+use crate::server::api::{Detail, MAX_STEPS};
 use axum::response::Response;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -64,8 +64,6 @@ const SIZE: &str = "50";
 const MAX_CHOICES: usize = 200;
 /// Bytes of an address that each row repeats in its links, at most.
 const MAX_REPEATED: usize = 2_000;
-/// Steps that a search may ask for at once.
-const MAX_STEPS: usize = 10;
 /// Characters of what says how the list is shown; a cursor has the most, for an id stands in it.
 const MAX_SHOWING: usize = 2_000;
 

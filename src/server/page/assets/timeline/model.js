@@ -56,8 +56,8 @@ export class Model {
     this.size = columns.id.length;
     this.id = summed(columns.id, 0);
     /** Where an event stands, by its id. @type {Map<number, number>} */
-    this.places = new Map();
-    for (let i = this.size - 1; i >= 0; i -= 1) this.places.set(this.id[i], i);
+    this.byIds = new Map();
+    for (let i = this.size - 1; i >= 0; i -= 1) this.byIds.set(this.id[i], i);
     this.recorded = summed(columns.recordedAt, base);
     this.offset = summed(columns.offset, 0);
     this.arrived = Float64Array.from(columns.delay, (delay, i) => this.recorded[i] + delay);
@@ -110,7 +110,7 @@ export class Model {
 
   /** @param {number} id */
   byId(id) {
-    return this.places.get(id) ?? -1;
+    return this.byIds.get(id) ?? -1;
   }
 
   /** @param {string} position */
